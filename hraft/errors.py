@@ -1,0 +1,97 @@
+"""What can go wrong, one class per situation; each says what the caller may do next.
+
+Knows nothing of the rest of hraft. Broken invariants are not here: they are programmer errors
+(`hraft.raft.invariants.InvariantBroken`) and stop the node.
+"""
+
+
+class HraftError(Exception):
+    """The root of every error that hraft raises on purpose."""
+
+
+# --- answers to a proposal or a read -------------------------------------------------------------
+
+
+class NotLeader(HraftError):
+    """This node does not lead: nothing was done. Ask `leader_id`, or retry later when it is None."""
+
+    def __init__(self, leader_id: str | None) -> None:
+        hint = f"ask {leader_id}" if leader_id else "no leader is known"
+        super().__init__(f"this node is not the leader; {hint}")
+        self.leader_id = leader_id
+
+
+class ProposalDropped(HraftError):
+    """The proposal was certainly not done and never will be. It is safe to repeat it."""
+
+
+class OutcomeUnknown(HraftError):
+    """The proposal may have been done, or may still be. Repeat it only if doing it twice is harmless."""
+
+
+class ReadFailed(HraftError):
+    """A linearizable read could not be confirmed (leader or term changed, or no quorum). Repeat it."""
+
+
+class BadCommand(HraftError):
+    """The state machine cannot understand a command or a request: it is refused before it is proposed."""
+
+
+# --- membership ----------------------------------------------------------------------------------
+
+
+class ChangeRefused(HraftError):
+    """A configuration change or leadership transfer is not possible now, or not at all; nothing was done.
+
+    `temporary` tells whether the same request may succeed a little later.
+    """
+
+    def __init__(self, reason: str, temporary: bool = False) -> None:
+        super().__init__(reason)
+        self.temporary = temporary
+
+
+# --- the log and the disk ------------------------------------------------------------------------
+
+
+class Compacted(HraftError):
+    """The entry asked for is only in the snapshot."""
+
+
+class LogCorrupted(HraftError):
+    """A file that must be whole is not. An operator must look; nothing was changed on disk."""
+
+
+class FormatUnknown(HraftError):
+    """A file was written by another version of hraft. Nothing was changed on disk."""
+
+
+class DirectoryUnusable(HraftError):
+    """The data directory cannot be used: not a directory, not permitted, or in use by another process."""
+
+
+class StorageFull(HraftError):
+    """There was no room. Nothing of the save remains on disk; the very same save may be tried again."""
+
+
+class StorageFailed(HraftError):
+    """A write or an fsync failed. What is on disk is unknown: the process must stop, never retry."""
+
+
+# --- the wire ------------------------------------------------------------------------------------
+
+
+class BadMessage(HraftError):
+    """Bytes from a peer or a file do not decode to what they should be."""
+
+
+class PeerUnreachable(HraftError):
+    """No connection to a peer could be had in time. Nothing was asked of it."""
+
+
+class WrongPeer(HraftError):
+    """Another cluster, another node or another protocol version answered at a peer's address."""
+
+
+class BadAddress(HraftError):
+    """An address does not read as host:port, :port, [v6]:port or an endpoint string."""

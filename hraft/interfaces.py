@@ -1,0 +1,249 @@
+"""What Raft's surroundings must offer: the contracts between the service and storage, transport and state machine.
+
+Each has a real implementation and an in-memory or simulated twin. Knows only the shapes of `hraft.raft`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+
+from hraft import limits
+from hraft.raft.entry import ORIGIN, Entry, EntryId, HardState, Snapshot
+from hraft.raft.messages import Envelope
+from hraft.raft.ready import Save
+
+
+class StateMachine(Protocol):
+    """A deterministic function of the commands it is given. Used in the reactor thread only, but for `restored`."""
+
+    def apply(self, index: int, command: bytes) -> Any:
+        """Carry out one committed command and return its result.
+
+        Never raises for anything a command may contain: a bad command is a result that says so. The same commands
+        give the same state and results on every node: no clock, chance, hash order or environment.
+        """
+
+    def snapshot(self) -> Iterable[bytes]:
+        """Return the present state as lines without newlines, each one JSON text.
+
+        Returns at once (a shallow copy); the iterable is consumed later in *another thread* while `apply` goes on.
+        """
+
+    def restored(self, lines: Iterable[bytes]) -> StateMachine:
+        """Build a new state machine from a snapshot's lines, leaving this one alone. Runs in another thread.
+
+        Raises LogCorrupted for lines it cannot read.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What a data directory held: `entries` are contiguous and follow `base`; `base.index <= snapshot.index` if there is one.
+
+    `notes` are sentences for the operator's log (a torn tail that was dropped, say).
+    """
+
+    hard_state: HardState = HardState()
+    snapshot: Snapshot | None = None
+    base: EntryId = ORIGIN
+    entries: Sequence[Entry] = ()
+    notes: tuple[str, ...] = ()
+
+
+class SnapshotReader(Protocol):
+    """The bytes of one durable snapshot file, to be sent to a peer. Safe to use while newer ones are written."""
+
+    snapshot: Snapshot
+    size_bytes: int
+
+    def read(self, offset: int, length: int) -> bytes: ...
+
+    def close(self) -> None: ...
+
+
+class SnapshotWriter(Protocol):
+    """A snapshot file on its way in. Invisible to recovery until the Save that installs it."""
+
+    size_bytes: int
+
+    def append(self, data: bytes) -> None: ...
+
+    def complete(self) -> Snapshot:
+        """Verify the whole file and fsync it; return what it says of itself. Raises LogCorrupted."""
+
+    def abort(self) -> None:
+        """Forget it and remove what was written. Harmless after `complete` or twice."""
+
+
+class Storage(Protocol):
+    """One node's disk. All methods block, so the service calls them in a thread of its own (one for `save` and `compact`).
+
+    Raises StorageFull where nothing was changed and the same call may be repeated, StorageFailed where it may not.
+    """
+
+    def recover(self) -> Recovered:
+        """Read everything back, repairing a torn tail durably. Called once, first. Raises LogCorrupted, FormatUnknown."""
+
+    def save(self, save: Save) -> None:
+        """Make one step durable: when this returns, a power cut does not undo it.
+
+        A `save.install` names the snapshot of the last completed SnapshotWriter, which becomes visible by this call.
+        """
+
+    def compact(self, first_index: int) -> None:
+        """Entries below `first_index` are no longer needed. May keep some of them. Old snapshots go too."""
+
+    def write_snapshot(self, snapshot: Snapshot, lines: Iterable[bytes]) -> None:
+        """Write a snapshot beside the log; durable and visible when this returns. Runs in a thread beside `save`."""
+
+    def read_snapshot(self, snapshot: Snapshot) -> AbstractContextManager[Iterator[bytes]]:
+        """The state machine's lines of a snapshot, verified as they are read. Raises LogCorrupted."""
+
+    def open_snapshot(self) -> SnapshotReader:
+        """The newest durable snapshot, for sending."""
+
+    def receive_snapshot(self, snapshot: Snapshot) -> SnapshotWriter:
+        """Begin to receive one from a peer."""
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotChunk:
+    """Part of a snapshot file on its way to a follower: `data` goes at `offset`; `total_bytes` is the file's size."""
+
+    term: int
+    snapshot: Snapshot
+    offset: int
+    total_bytes: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotChunkResponse:
+    """How much of the file has arrived: send from `next_offset` on. `refused` ends the transfer."""
+
+    term: int
+    index: int
+    next_offset: int
+    refused: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkEnvelope:
+    """A chunk or its answer between two nodes."""
+
+    sender: str
+    to: str
+    message: SnapshotChunk | SnapshotChunkResponse
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardProposal:
+    """Ask the leader to propose a command. Answer: ForwardedResult."""
+
+    command: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardReadIndex:
+    """Ask the leader for a read index. Answer: int."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardJoin:
+    """Ask the leader to take a node in. Answer: JoinOutcome. `empty_log`: the joiner has no entry at all;
+    None: unknown, since the request came from a plain hraftd client."""
+
+    node_id: str
+    address: str
+    empty_log: bool | None = None
+
+
+Request = ForwardProposal | ForwardReadIndex | ForwardJoin
+
+
+@dataclass(frozen=True, slots=True)
+class JoinOutcome:
+    """`role` is "voter", or "learner" while it is still catching up."""
+
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardedResult:
+    """What the state machine answered (JSON text), and the index it was applied at."""
+
+    index: int
+    result: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PeerIdentity:
+    """What a node says of itself when a peer connection opens (hello)."""
+
+    cluster_id: str
+    node_id: str
+    http_address: str
+    protocol_version: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Receivers:
+    """Where a transport hands in what arrives. None of them raises; `request` answers later, maybe with an error of hraft.errors."""
+
+    message: Callable[[Envelope], None]
+    chunk: Callable[[ChunkEnvelope], None]
+    request: Callable[[str, Request], Deferred[Any]]
+
+
+class Transport(Protocol):
+    """The network between nodes. `send` may lose what it is given; it never blocks, raises or queues without bound."""
+
+    def start(self, receivers: Receivers) -> None:
+        """Begin to accept and hand in what arrives. Called once."""
+
+    def set_peers(self, addresses: Mapping[str, str]) -> None:
+        """Who the peers are now (this node not among them): connect to the new, let go of the old."""
+
+    def send(self, envelope: Envelope) -> None: ...
+
+    def send_chunk(self, envelope: ChunkEnvelope) -> None:
+        """Like `send`, on the connection for bulk, which heartbeats do not wait behind."""
+
+    def call(self, to: str, request: Request) -> Deferred[Any]:
+        """Ask a peer. Fails with the peer's error; with ProposalDropped/ReadFailed/PeerUnreachable when it was certainly not
+        asked, and with OutcomeUnknown when the connection was lost or the time ran out after a proposal was sent."""
+
+    def dial_back(self, address: str) -> Deferred[PeerIdentity]:
+        """Who answers at this address? Fails with PeerUnreachable or WrongPeer."""
+
+    def http_address(self, node_id: str) -> str | None:
+        """Where that peer says it serves HTTP (`host:port`), if it has said so."""
+
+    def stop(self) -> Deferred[None]:
+        """Close every connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How a node counts time. One tick is `tick_seconds`; the rest are numbers of ticks."""
+
+    tick_seconds: float = 0.02
+    heartbeat_interval_ticks: int = 5
+    election_timeout_ticks: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotPolicy:
+    """When a node takes a snapshot, and how much log it keeps behind it."""
+
+    entries_count: int = limits.SNAPSHOT_ENTRIES_COUNT
+    log_bytes: int = limits.SNAPSHOT_LOG_BYTES
+    kept_entries_count: int = limits.KEPT_ENTRIES_COUNT
+    kept_bytes: int = limits.KEPT_BYTES

@@ -1,0 +1,1 @@
+"""The algorithm. Pure: no reactor, clock, disk, socket, chance or log file."""

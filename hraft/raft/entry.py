@@ -1,0 +1,82 @@
+"""One place in the log, and the small facts that must be on disk.
+
+Knows nothing of how entries are encoded, stored or sent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
+
+from hraft.raft.configuration import Configuration
+
+
+class EntryKind(Enum):
+    """What an entry asks for."""
+
+    #: A command for the state machine.
+    COMMAND = "command"
+    #: Nothing: the first entry of every leader (Section 6.4).
+    NOOP = "noop"
+    #: A new configuration, in force as soon as it is appended (Section 4.1).
+    CONFIGURATION = "configuration"
+
+
+class EntryId(NamedTuple):
+    """Names an entry for ever.
+
+    Ordered as Section 3.6.1 orders logs: the later term is more up to date; in one term, the longer log.
+    """
+
+    term: int
+    index: int
+
+
+#: Before the first entry of every log.
+ORIGIN = EntryId(term=0, index=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of the log.
+
+    `command` is one JSON text without a newline, already encoded, and opaque to Raft; it is empty but for
+    COMMAND entries. `configuration` is set for CONFIGURATION entries only.
+    """
+
+    index: int
+    term: int
+    kind: EntryKind
+    command: bytes = b""
+    configuration: Configuration | None = None
+
+    @property
+    def id(self) -> EntryId:
+        return EntryId(self.term, self.index)
+
+    @property
+    def size_bytes(self) -> int:
+        """About what this entry takes on the wire and on disk; limits count in it."""
+        return 64 + len(self.command)
+
+
+@dataclass(frozen=True, slots=True)
+class HardState:
+    """What must be on disk before any message that depends on it leaves (Section 3.8)."""
+
+    term: int = 0
+    voted_for: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What a snapshot says of itself: the last entry it covers and the configuration as of that entry."""
+
+    index: int
+    term: int
+    configuration: Configuration
+
+    @property
+    def id(self) -> EntryId:
+        return EntryId(self.term, self.index)
