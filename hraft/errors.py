@@ -93,5 +93,9 @@ class WrongPeer(HraftError):
     """Another cluster, another node or another protocol version answered at a peer's address."""
 
 
+class PortUnusable(HraftError):
+    """A port cannot be listened on: in use, not permitted, or not an address of this machine."""
+
+
 class BadAddress(HraftError):
     """An address does not read as host:port, :port, [v6]:port or an endpoint string."""

@@ -1,0 +1,154 @@
+"""Addresses as people write them on a command line: text in, an `Address` or an `Endpoint` out.
+
+Pure text: opens no socket, resolves no name (`hraft.endpoints` does).
+
+    localhost:11000     that interface
+    :11000              every interface, as in Go; others are told, and a target is, localhost:11000
+    [::1]:11000         an IPv6 address stands in brackets
+    tcp:11000:interface=10.0.0.7   a Twisted endpoint string, told apart by its first word
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
+
+from hraft.errors import BadAddress
+
+#: First words of Twisted endpoint strings. No host may be called so, then, unless it is written host.domain.
+LISTENING_KINDS = ("tcp", "tcp4", "tcp6", "ssl", "unix", "systemd", "haproxy")
+TARGET_KINDS = ("tcp", "tls", "ssl", "unix")
+
+_HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*\.?")
+_DOTTED_DIGITS = re.compile(r"[0-9.]+")
+_DIGITS = re.compile(r"[0-9]{1,9}")
+_FORMS = "write host:port, :port or [v6]:port"
+_SHOWN_CHARACTERS_COUNT = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A host and a TCP port. `host` is bare (no brackets); empty means every interface."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def is_everywhere(self) -> bool:
+        """Whether this names every interface, which nobody can dial."""
+        return self.host in ("", "0.0.0.0") or (":" in self.host and IPv6Address(self.host).is_unspecified)
+
+    @property
+    def dialable(self) -> Address:
+        """The same, with localhost where it names every interface."""
+        return Address("localhost", self.port) if self.is_everywhere else self
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A Twisted endpoint string, for `serverFromString` or `clientFromString`. `address` is where that is, if it says so."""
+
+    description: str
+    address: Address | None
+
+    def __str__(self) -> str:
+        return self.description
+
+    @property
+    def kind(self) -> str:
+        """Its first word, in lower case: tcp, ssl, unix ..."""
+        return self.description.partition(":")[0].lower()
+
+
+def parse_address(text: str) -> Address:
+    """Read host:port, :port or [v6]:port. Raises BadAddress."""
+    if text.startswith("["):
+        host, bracket, rest = text[1:].partition("]")
+        if not bracket or not rest.startswith(":"):
+            raise _bad(text, "after the IPv6 address comes ]:port")
+        return Address(_ipv6(text, host), _port(text, rest[1:]))
+    host, colon, port = text.rpartition(":")
+    if not colon:
+        raise _bad(text, f"the port is missing: {_FORMS}")
+    if ":" in host:
+        raise _bad(text, f"too many colons: {_FORMS}; an IPv6 address stands in brackets")
+    return Address(_host(text, host), _port(text, port))
+
+
+def parse_listening(text: str) -> Address | Endpoint:
+    """Where to listen: an address, or a server endpoint string. Raises BadAddress."""
+    return _endpoint(text) if _kind(text) in LISTENING_KINDS else parse_address(text)
+
+
+def parse_target(text: str) -> Address | Endpoint:
+    """Whom to dial: an address (:port is on this machine), or a client endpoint string. Raises BadAddress."""
+    if _kind(text) in TARGET_KINDS:
+        return Endpoint(text, None)
+    if text.startswith(("http://", "https://")):
+        raise _bad(text, "leave out the scheme and the path: host:port")
+    return parse_address(text).dialable
+
+
+def parse_advertised(text: str) -> Address:
+    """What others are told to dial, so never an endpoint string and never every interface. Raises BadAddress."""
+    if text.partition(":")[0] in LISTENING_KINDS:
+        raise _bad(text, "others must be able to dial it from anywhere: write host:port")
+    return parse_address(text).dialable
+
+
+def advertised(listening: Address | Endpoint) -> Address | None:
+    """What others are told, unless the operator says otherwise; None where that cannot be known."""
+    address = listening.address if isinstance(listening, Endpoint) else listening
+    return address.dialable if address else None
+
+
+def _bad(text: str, reason: str) -> BadAddress:
+    shown = text if len(text) <= _SHOWN_CHARACTERS_COUNT else text[:_SHOWN_CHARACTERS_COUNT] + "..."
+    return BadAddress(f"bad address {shown!r}: {reason}")
+
+
+def _kind(text: str) -> str:
+    return text.partition(":")[0].lower() if ":" in text else ""
+
+
+def _port(text: str, port: str) -> int:
+    if not port:
+        raise _bad(text, f"the port is missing: {_FORMS}")
+    if not _DIGITS.fullmatch(port) or not 1 <= int(port) <= 65535:
+        raise _bad(text, f"the port must be a number from 1 to 65535, not {port[:_SHOWN_CHARACTERS_COUNT]!r}")
+    return int(port)
+
+
+def _host(text: str, host: str) -> str:
+    if _DOTTED_DIGITS.fullmatch(host):
+        try:
+            return str(IPv4Address(host))
+        except AddressValueError as error:
+            raise _bad(text, f"{host[:_SHOWN_CHARACTERS_COUNT]!r} is not an IPv4 address") from error
+    if host and (len(host) > 253 or not _HOST_NAME.fullmatch(host)):
+        raise _bad(text, f"{host[:_SHOWN_CHARACTERS_COUNT]!r} is not a host name")
+    return host
+
+
+def _ipv6(text: str, host: str) -> str:
+    try:
+        return str(IPv6Address(host))
+    except AddressValueError as error:
+        raise _bad(text, f"{host[:_SHOWN_CHARACTERS_COUNT]!r} is not an IPv6 address") from error
+
+
+def _endpoint(text: str) -> Endpoint:
+    """Read from a server endpoint string what it says of its address; Twisted reads the rest (`hraft.endpoints`)."""
+    kind, *parts = [re.sub(r"\\(.)", r"\1", part) for part in re.split(r"(?<!\\):", text)]
+    if not any(parts):
+        raise _bad(text, f"nothing follows {kind}:")
+    if kind.lower() not in ("tcp", "tcp4", "tcp6", "ssl"):
+        return Endpoint(text, None)
+    options = dict(part.partition("=")[::2] for part in parts if "=" in part)
+    port = _port(text, options.get("port", parts[0] if "=" not in parts[0] else ""))
+    interface = options.get("interface", "")
+    return Endpoint(text, Address(_ipv6(text, interface) if ":" in interface else _host(text, interface), port))

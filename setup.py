@@ -1,0 +1,43 @@
+"""How hraft is built and installed. Settings of tools are in pyproject.toml."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).resolve().parent
+#: Read, not imported: hraft's dependencies need not be there yet.
+[VERSION] = re.findall(r'^__version__ = "(.+)"$', (HERE / "hraft" / "__init__.py").read_text("utf-8"), re.MULTILINE)
+
+setup(
+    name="hraft",
+    version=VERSION,
+    description="A replicated key-value store made of Twisted, with Raft inside",
+    long_description=(HERE / "README.md").read_text("utf-8"),
+    long_description_content_type="text/markdown",
+    author="the hraft authors",
+    license="MIT",
+    python_requires=">=3.10",
+    # `twisted.plugins` is not a package of ours (it has no __init__.py), so it must be named for the plugin to be installed.
+    packages=[*find_packages(include=["hraft", "hraft.*"]), "twisted.plugins"],
+    package_data={"hraft": ["py.typed"]},
+    zip_safe=False,
+    install_requires=[
+        "twisted[tls]>=25.5",
+        "klein>=24.8",
+        "treq>=24.9.1",
+        "msgspec>=0.19",
+        "sortedcontainers>=2.4",
+    ],
+    extras_require={
+        "test": ["pytest>=8", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "pytest-cov>=5", "hypothesis>=6.100"],
+        "dev": ["mypy>=1.13", "ruff>=0.8", "tox>=4.20; python_version >= '3.11'", "build>=1.2"],
+    },
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Framework :: Twisted",
+        "Programming Language :: Python :: 3",
+        "Topic :: Database",
+        "Typing :: Typed",
+    ],
+)
