@@ -21,6 +21,7 @@ LISTENING_KINDS = ("tcp", "tcp4", "tcp6", "ssl", "unix", "systemd", "haproxy")
 TARGET_KINDS = ("tcp", "tls", "ssl", "unix")
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*\.?")
+_ZONE = re.compile(r"[A-Za-z0-9_.-]{1,32}")
 _DOTTED_DIGITS = re.compile(r"[0-9.]+")
 _DIGITS = re.compile(r"[0-9]{1,9}")
 _FORMS = "write host:port, :port or [v6]:port"
@@ -135,7 +136,10 @@ def _host(text: str, host: str) -> str:
 
 
 def _ipv6(text: str, host: str) -> str:
+    zone = host.partition("%")[2]
     try:
+        if zone and not _ZONE.fullmatch(zone):
+            raise AddressValueError
         return str(IPv6Address(host))
     except AddressValueError as error:
         raise _bad(text, f"{host[:_SHOWN_CHARACTERS_COUNT]!r} is not an IPv6 address") from error

@@ -1,0 +1,118 @@
+"""The layers of hraft, checked: a module imports only from layers below its own, and the pure ones touch no outside world."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from unittest import TestCase
+
+ROOT = Path(__file__).resolve().parent.parent
+#: Known to everybody: what can go wrong, and how much of anything there may be.
+BASE = {"errors", "limits"}
+SHAPES = {*BASE, "raft", "interfaces"}
+#: The table of docs/architecture.md: a unit (a module, or a package as a whole) and the units it may import.
+MAY_IMPORT: dict[str, set[str]] = {
+    "__init__": set(),
+    "errors": set(),
+    "limits": set(),
+    "addresses": {"errors"},
+    "endpoints": {"errors", "addresses"},
+    "raft": BASE,
+    "kv": BASE,
+    "interfaces": {*BASE, "raft"},
+    "codec": SHAPES,
+    "storage": {*SHAPES, "codec"},
+    "peers": {*SHAPES, "codec", "addresses", "endpoints"},
+    "service": {*SHAPES, "codec"},
+    "web": {*SHAPES, "codec", "kv", "service", "__init__"},
+    "simulation": {*SHAPES, "codec", "kv", "storage", "service"},
+    "options": {*BASE, "__init__", "addresses", "interfaces"},
+    "admission": {*BASE, "addresses", "endpoints"},
+    "assembly": {*SHAPES, "codec", "kv", "storage", "peers", "service", "web", "addresses", "endpoints", "options", "admission"},
+    "tap": {"errors", "options", "assembly", "endpoints"},
+}
+PURE = {"raft", "kv"}
+FORBIDDEN_IN_PURE = {"twisted", "time", "random", "os", "socket", "threading", "datetime", "asyncio", "logging", "secrets", "uuid"}
+
+
+def unit_of(module: str) -> str:
+    """The unit that a dotted name below hraft belongs to."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else "__init__"
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    """Every module of hraft by its dotted name."""
+    for path in sorted((ROOT / "hraft").rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path
+
+
+def imports(path: Path, for_types_too: bool = True) -> Iterator[str]:
+    """Every name a module imports, wherever in it; `from hraft import limits` is hraft.limits."""
+    tree = ast.parse(path.read_text("utf-8"))
+    if not for_types_too:
+        tree.body = [node for node in tree.body if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                yield "a relative import"
+            elif node.module == "hraft":
+                yield from ("hraft" if alias.name.startswith("__") else f"hraft.{alias.name}" for alias in node.names)
+            else:
+                yield node.module or ""
+
+
+class LayerTests(TestCase):
+    """The table above, against the code."""
+
+    def test_every_import_goes_down(self) -> None:
+        """Nothing is imported sideways or upwards, so any layer can be read and tested without those above it."""
+        wrong = []
+        for module, path in modules():
+            unit = unit_of(module)
+            for name in sorted(set(imports(path))):
+                if name == "a relative import":
+                    wrong.append(f"{module}: {name}")
+                elif name.split(".")[0] == "hraft" and unit_of(name) not in {*MAY_IMPORT.get(unit, set()), unit}:
+                    wrong.append(f"{module} imports {name}")
+        self.assertEqual([], wrong)
+
+    def test_pure_layers_touch_nothing(self) -> None:
+        """A run of the algorithm or the store is a function of its inputs: no clock, chance, disk, thread or log file."""
+        wrong = [
+            f"{module} imports {name}"
+            for module, path in modules()
+            if unit_of(module) in PURE
+            for name in sorted(set(imports(path)))
+            if name.split(".")[0] in FORBIDDEN_IN_PURE
+        ]
+        self.assertEqual([], wrong)
+
+    def test_no_cycles_between_modules(self) -> None:
+        """Inside a package too, so that each module can be understood after those it imports."""
+        names = {module for module, _ in modules()}
+        graph = {module: sorted({name for name in imports(path, False) if name in names} - {module}) for module, path in modules()}
+        done: set[str] = set()
+
+        def visit(module: str, trail: tuple[str, ...]) -> None:
+            self.assertNotIn(module, trail, f"a cycle: {' -> '.join((*trail, module))}")
+            if module not in done:
+                for name in graph[module]:
+                    visit(name, (*trail, module))
+                done.add(module)
+
+        for module in graph:
+            visit(module, ())
+
+    def test_table_is_sound(self) -> None:
+        """Every unit has a row, every row names units, and the rows themselves have no circle."""
+        self.assertEqual([], sorted({unit_of(module) for module, _ in modules()} - set(MAY_IMPORT)))
+        self.assertEqual([], sorted(set().union(*MAY_IMPORT.values()) - set(MAY_IMPORT)))
+        lowest = {unit for unit, below in MAY_IMPORT.items() if not below}
+        while rest := {unit for unit, below in MAY_IMPORT.items() if unit not in lowest and below <= lowest}:
+            lowest |= rest
+        self.assertEqual([], sorted(set(MAY_IMPORT) - lowest))
