@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple
 
 from hraft.raft.configuration import Configuration
 
@@ -23,7 +22,8 @@ class EntryKind(Enum):
     CONFIGURATION = "configuration"
 
 
-class EntryId(NamedTuple):
+@dataclass(frozen=True, slots=True, order=True)
+class EntryId:
     """Names an entry for ever.
 
     Ordered as Section 3.6.1 orders logs: the later term is more up to date; in one term, the longer log.
@@ -67,6 +67,10 @@ class HardState:
 
     term: int = 0
     voted_for: str | None = None
+
+
+#: What a node that was never asked anything has promised.
+NOTHING_PROMISED = HardState()
 
 
 @dataclass(frozen=True, slots=True)

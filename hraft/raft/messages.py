@@ -8,7 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from hraft.errors import BadMessage
 from hraft.raft.entry import Entry, Snapshot
+
+
+def demand(holds: bool, what: str) -> None:
+    """Raise BadMessage unless `holds`: for what a peer says and no correct peer would say."""
+    if not holds:
+        raise BadMessage(what)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,270 @@
+"""One Raft node: events in (`tick`, `step`, `propose`, `saved`, ...), a `Ready` out.
+
+Deterministic: the same calls and the same `choose` give the same Readys. The term rule of Section 3.3 stands here once, in
+front of the dispatch; what each message means is in election, following and replication.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from hraft.errors import BadMessage
+from hraft.raft import election, following, leadership, membership, reign, replication, transfer
+from hraft.raft.configuration import Configuration
+from hraft.raft.entry import NOTHING_PROMISED, ORIGIN, Entry, EntryId, EntryKind, HardState, Snapshot
+from hraft.raft.invariants import require
+from hraft.raft.messages import (
+    AppendEntries,
+    AppendEntriesResponse,
+    Envelope,
+    InstallSnapshot,
+    InstallSnapshotResponse,
+    Message,
+    PreVote,
+    PreVoteResponse,
+    RequestVote,
+    RequestVoteResponse,
+    TimeoutNow,
+    demand,
+)
+from hraft.raft.ready import FollowerStatus, NodeStatus, Ready, Role, Save
+from hraft.raft.settings import Settings
+from hraft.raft.state import RaftState
+
+#: At most so many entries to apply in one Ready: after a restart a whole log is committed at once.
+_COMMITTED_ENTRIES_COUNT = 4096
+
+
+def bootstrap_save(node_id: str, address: str) -> Save:
+    """The first step of a new cluster of one: entry 1 is its configuration. Saved once, before the node is made."""
+    first = Entry(1, 1, EntryKind.CONFIGURATION, configuration=Configuration(voters={node_id: address}))
+    return Save(number=0, hard_state=HardState(term=1), entries=(first,))
+
+
+class RaftNode:
+    """The pure core. Carry out each `ready()` before the next event; see `hraft.raft.ready` for the order."""
+
+    def __init__(
+        self,
+        node_id: str,
+        settings: Settings,
+        choose: Callable[[int, int], int],
+        hard_state: HardState = NOTHING_PROMISED,
+        snapshot: Snapshot | None = None,
+        base: EntryId = ORIGIN,
+        entries: Sequence[Entry] = (),
+    ) -> None:
+        """Begin from what was recovered. `choose(low, high)` is any integer in [low, high]: the only chance there is."""
+        self.state = RaftState(node_id, settings, choose, hard_state, snapshot, base, entries)
+
+    # --- events ----------------------------------------------------------------------------------
+
+    def tick(self) -> None:
+        """One tick of time went by."""
+        state = self.state
+        state.saving.ticks_in_flight += 1
+        if state.leading is not None:
+            reign.tick(state, state.leading)
+        else:
+            election.tick(state)
+
+    def step(self, envelope: Envelope) -> str | None:
+        """Take in one message from a peer. Never raises for what it may contain: returns why it was dropped, or None."""
+        state = self.state
+        if envelope.to != state.node_id or envelope.sender == state.node_id:
+            return f"a message from {envelope.sender} to {envelope.to} came to {state.node_id}"
+        try:
+            self._step(envelope.sender, envelope.message)
+        except BadMessage as reason:
+            return str(reason)
+        return None
+
+    def _step(self, sender: str, message: Message) -> None:
+        state = self.state
+        demand(message.term > 0, f"term {message.term} is no term")
+        if isinstance(message, PreVote):
+            election.on_pre_vote(state, sender, message)
+            return
+        if isinstance(message, PreVoteResponse):
+            election.on_pre_vote_response(state, sender, message)
+            return
+        if isinstance(message, RequestVote) and not message.leadership_transfer and state.hears_leader:
+            return  # Leader stickiness: not even the term is looked at (Section 4.2.3, E17).
+        if message.term > state.term:
+            is_from_leader = isinstance(message, (AppendEntries, InstallSnapshot))
+            state.become_follower(message.term, sender if is_from_leader else None)
+        elif message.term < state.term:
+            self._step_stale(sender, message)
+            return
+        self._dispatch(sender, message)
+        if state.leading is not None:
+            self._led()
+
+    def _step_stale(self, sender: str, message: Message) -> None:
+        """A message of an earlier term: requests are refused with our term, answers are never counted (E4, L23)."""
+        if isinstance(message, (AppendEntries, InstallSnapshot)):
+            following.refuse_stale(self.state, sender, message)
+        elif isinstance(message, RequestVote):
+            self.state.outbox.send(sender, RequestVoteResponse(self.state.term, False))
+
+    def _dispatch(self, sender: str, message: Message) -> None:
+        state = self.state
+        match message:
+            case AppendEntries():
+                following.on_append_entries(state, sender, message)
+            case AppendEntriesResponse():
+                replication.on_append_entries_response(state, sender, message)
+            case RequestVote():
+                election.on_request_vote(state, sender, message)
+            case RequestVoteResponse():
+                election.on_request_vote_response(state, sender, message)
+            case InstallSnapshot():
+                following.on_install_snapshot(state, sender, message)
+            case InstallSnapshotResponse():
+                replication.on_install_snapshot_response(state, sender, message)
+            case TimeoutNow():
+                election.on_timeout_now(state, sender, message)
+
+    def _led(self) -> None:
+        """What a leader looks at after every event that may have moved something."""
+        state = self.state
+        if state.leading is not None:
+            transfer.advance(state, state.leading)
+            leadership.committed(state, state.leading)
+
+    def propose(self, command: bytes) -> EntryId:
+        """Append a command (one JSON text on one line). Raises NotLeader, ProposalDropped: then nothing was done."""
+        return leadership.propose(self.state, command)
+
+    def read_index(self, read_id: int) -> None:
+        """Ask for a linearizable read; the answer comes in `Ready.reads`. Raises NotLeader, ReadFailed."""
+        leadership.read_index(self.state, read_id)
+
+    def add_learner(self, node_id: str, address: str) -> EntryId | None:
+        """Take a node in, or change a member's address; None when it is so already. Raises NotLeader, ChangeRefused."""
+        return membership.add_learner(self.state, node_id, address)
+
+    def remove(self, node_id: str) -> EntryId:
+        """Remove a member for ever. Raises NotLeader, ChangeRefused."""
+        return membership.remove(self.state, node_id)
+
+    def transfer(self, target: str | None = None) -> None:
+        """Hand leadership over, to the voter that has most where no target is named. Raises NotLeader, ChangeRefused."""
+        transfer.begin(self.state, target)
+
+    def saved(self, number: int) -> None:
+        """That save is durable. Any number but that of the save on its way is ignored."""
+        state = self.state
+        save = state.saving.saved(number)
+        if save is None:
+            return
+        state.outbox.saved(number)
+        election.own_vote_saved(state, save.hard_state)
+        if state.leading is not None:
+            replication.advance_commit(state, state.leading)
+            self._led()
+
+    def compacted(self, snapshot: Snapshot, first_index: int) -> None:
+        """A snapshot of our own is durable; entries below `first_index` may go (S2). Ignored where a newer one is known (S15)."""
+        state = self.state
+        if snapshot.index <= state.snapshot_index:
+            return
+        require(snapshot.index <= state.applied_index, f"a snapshot at {snapshot.index} covers what is not applied")
+        state.snapshot = snapshot
+        state.configurations.compacted(snapshot)
+        state.log.compact(min(first_index, snapshot.index + 1, state.saving.persisted_index + 1))
+
+    def snapshot_failed(self, peer: str) -> None:
+        """The snapshot could not be brought to `peer`."""
+        replication.snapshot_failed(self.state, peer)
+
+    # --- what to do ------------------------------------------------------------------------------
+
+    def ready(self) -> Ready | None:
+        """What to do now; None when there is nothing."""
+        state = self.state
+        if state.leading is not None:
+            replication.confirm_leadership(state, state.leading)
+            replication.broadcast(state, state.leading)
+        save = state.saving.next_save(state.hard_state)
+        send = state.outbox.take()
+        restore, state.restore = state.restore, None
+        committed = self._take_committed()
+        reads, state.read_answers = tuple(state.read_answers), []
+        if save is None and not send and restore is None and not committed and not reads:
+            return None
+        return Ready(save, send, restore, committed, reads)
+
+    def _take_committed(self) -> tuple[Entry, ...]:
+        state = self.state
+        if state.applied_index == state.commit_index:
+            return ()
+        last_index = min(state.commit_index, state.applied_index + _COMMITTED_ENTRIES_COUNT)
+        committed = state.log.between(state.applied_index + 1, last_index)
+        state.applied_index = last_index
+        return committed
+
+    # --- what is so ------------------------------------------------------------------------------
+
+    @property
+    def role(self) -> Role:
+        return self.state.role
+
+    @property
+    def current_term(self) -> int:
+        return self.state.term
+
+    @property
+    def leader_id(self) -> str | None:
+        return self.state.leader_id
+
+    @property
+    def commit_index(self) -> int:
+        return self.state.commit_index
+
+    @property
+    def last_index(self) -> int:
+        return self.state.log.last_index
+
+    @property
+    def configuration(self) -> Configuration:
+        return self.state.configuration
+
+    def configuration_at(self, index: int) -> Configuration:
+        """The configuration as of an applied index, for a snapshot there."""
+        return self.state.configurations.at(index)
+
+    def term_at(self, index: int) -> int:
+        """The term of an entry in the log or at its base. Raises Compacted, IndexError."""
+        return self.state.log.term_at(index)
+
+    def first_index_to_keep(self, kept_entries_count: int, kept_bytes: int, snapshot_index: int) -> int:
+        """Where the log may begin behind a snapshot at `snapshot_index` when so much of it is to be kept."""
+        return self.state.log.first_index_to_keep(snapshot_index, kept_entries_count, kept_bytes)
+
+    def status(self) -> NodeStatus:
+        state = self.state
+        progress = {} if state.leading is None else state.leading.progress
+        return NodeStatus(
+            node_id=state.node_id,
+            role=state.role,
+            term=state.term,
+            leader_id=state.leader_id,
+            last=state.log.last,
+            first_index=state.log.first_index,
+            snapshot_index=state.snapshot_index,
+            persisted_index=state.saving.persisted_index,
+            commit_index=state.commit_index,
+            applied_index=state.applied_index,
+            configuration=state.configuration,
+            configuration_committed=state.is_configuration_committed,
+            followers={
+                peer: FollowerStatus(
+                    match_index=p.match_index,
+                    next_index=p.next_index,
+                    progress="wiped" if p.is_wiped else p.state.value,
+                    ticks_since_contact=p.ticks_since_contact,
+                )
+                for peer, p in progress.items()
+            },
+        )

@@ -1,0 +1,147 @@
+"""A follower, as its leader sees it.
+
+    PROBE      one message at a time, until it is known where the logs agree
+    REPLICATE  streaming: next_index runs ahead of match_index, within a window
+    SNAPSHOT   its next entry is compacted away; a snapshot is on its way, nothing else is sent
+
+    PROBE --success--> REPLICATE --refusal--> PROBE --next entry compacted--> SNAPSHOT --arrived or failed--> PROBE
+
+Invariant: 0 <= match_index < next_index. match_index never falls (L8). Owns all its transitions.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from enum import Enum
+
+from hraft.raft.invariants import require
+from hraft.raft.settings import Settings
+
+
+class ProgressState(Enum):
+    """How a follower is being fed."""
+
+    PROBE = "probe"
+    REPLICATE = "replicate"
+    SNAPSHOT = "snapshot"
+
+
+@dataclass(slots=True)
+class CatchUp:
+    """A learner's rounds (Section 4.2.1): a round is to replicate what the log held when the round began."""
+
+    round_end_index: int
+    ticks: int = 0
+    is_done: bool = False
+
+
+class Progress:
+    """One follower's place."""
+
+    __slots__ = (
+        "_inflight",
+        "_inflight_bytes",
+        "_settings",
+        "catch_up",
+        "is_probe_sent",
+        "is_wiped",
+        "match_index",
+        "next_index",
+        "snapshot_index",
+        "state",
+        "ticks_since_contact",
+        "told_commit_index",
+    )
+
+    def __init__(self, next_index: int, settings: Settings, catch_up: CatchUp | None = None) -> None:
+        self._settings = settings
+        self.match_index = 0
+        self.next_index = next_index
+        self.state = ProgressState.PROBE
+        self.is_probe_sent = False
+        self.snapshot_index = 0
+        self.ticks_since_contact = 0
+        self.told_commit_index = 0
+        #: Only learners catch up.
+        self.catch_up = catch_up
+        #: A voter that says its log is empty forgot its promises: it is not fed (D19).
+        self.is_wiped = False
+        #: Last index and size of each message that is not yet acknowledged.
+        self._inflight: deque[tuple[int, int]] = deque()
+        self._inflight_bytes = 0
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether nothing with entries may be sent now (L17)."""
+        if self.is_wiped:
+            return True
+        if self.state is ProgressState.PROBE:
+            return self.is_probe_sent
+        if self.state is ProgressState.SNAPSHOT:
+            return True
+        settings = self._settings
+        return len(self._inflight) >= settings.inflight_messages_count or self._inflight_bytes >= settings.inflight_bytes
+
+    @property
+    def is_active(self) -> bool:
+        """Heard within an election timeout."""
+        return self.ticks_since_contact < self._settings.election_timeout_ticks
+
+    def sent(self, last_index: int, size_bytes: int, commit_index: int) -> None:
+        """Entries up to `last_index` left; without entries `last_index` is `next_index - 1`."""
+        self.told_commit_index = commit_index
+        if self.state is ProgressState.PROBE:
+            self.is_probe_sent = True
+        elif last_index >= self.next_index:
+            self.next_index = last_index + 1
+            self._inflight.append((last_index, size_bytes))
+            self._inflight_bytes += size_bytes
+
+    def acknowledged(self, match_index: int, prev_log_index: int) -> bool:
+        """The follower has persisted everything up to `match_index`; returns whether that is news.
+
+        `prev_log_index` is what it agreed to: only an answer to the present probe ends probing.
+        """
+        is_news = match_index > self.match_index
+        if is_news:
+            self.match_index = match_index
+        if self.state is ProgressState.PROBE and (is_news or prev_log_index == self.next_index - 1):
+            self._become(ProgressState.REPLICATE, max(prev_log_index, self.match_index) + 1)
+        elif self.state is ProgressState.SNAPSHOT and self.match_index >= self.snapshot_index:
+            self._become(ProgressState.REPLICATE, self.match_index + 1)
+        self.next_index = max(self.next_index, self.match_index + 1)
+        while self._inflight and self._inflight[0][0] <= self.match_index:
+            self._inflight_bytes -= self._inflight.popleft()[1]
+        return is_news
+
+    def refused(self, prev_log_index: int, next_index: int) -> bool:
+        """The follower lacks `prev_log_index`; try from `next_index`. Returns False for a stale refusal (L14)."""
+        if self.state is ProgressState.SNAPSHOT or prev_log_index <= self.match_index:
+            return False
+        if self.state is ProgressState.PROBE and prev_log_index != self.next_index - 1:
+            return False
+        self._become(ProgressState.PROBE, max(self.match_index + 1, min(next_index, prev_log_index)))
+        return True
+
+    def snapshot_sent(self, snapshot_index: int) -> None:
+        self._become(ProgressState.SNAPSHOT, self.next_index)
+        self.snapshot_index = snapshot_index
+
+    def told_last(self, last_index: int) -> None:
+        """Where the follower's log ends: a snapshot that arrived, though its answer was lost, shows here. Only a hint: probe."""
+        if self.state is ProgressState.SNAPSHOT and last_index >= self.snapshot_index:
+            self._become(ProgressState.PROBE, max(self.match_index, self.snapshot_index) + 1)
+
+    def snapshot_failed(self) -> None:
+        """The transfer ended without success: probe again from what is known."""
+        if self.state is ProgressState.SNAPSHOT:
+            self._become(ProgressState.PROBE, self.match_index + 1)
+
+    def _become(self, state: ProgressState, next_index: int) -> None:
+        self.state = state
+        self.next_index = next_index
+        self.is_probe_sent = False
+        self._inflight.clear()
+        self._inflight_bytes = 0
+        require(0 <= self.match_index < self.next_index, f"match {self.match_index} < next {self.next_index} does not hold")
