@@ -22,11 +22,15 @@ WAITING_READS_COUNT = 50_000
 
 # --- the log and its snapshots -------------------------------------------------------------------
 SEGMENT_BYTES = 16 * 1024 * 1024
+#: Room that the last segment is given ahead of its batches: fdatasync is faster on a file that does not grow.
+SEGMENT_PADDING_BYTES = 512 * 1024
 SNAPSHOT_ENTRIES_COUNT = 100_000
 SNAPSHOT_LOG_BYTES = 64 * 1024 * 1024
 KEPT_ENTRIES_COUNT = 10_000
 KEPT_BYTES = 16 * 1024 * 1024
 SNAPSHOTS_KEPT_COUNT = 2
+#: A snapshot is synced this often while it is written, so that the log's own syncs do not wait behind a large one.
+SNAPSHOT_SYNC_BYTES = 4 * 1024 * 1024
 SNAPSHOT_CHUNK_BYTES = 256 * 1024
 
 # --- peers ---------------------------------------------------------------------------------------
@@ -34,4 +38,36 @@ PEER_QUEUE_BYTES = 16 * 1024 * 1024
 PEER_FRAME_BYTES = ENTRY_BYTES + APPEND_BYTES + 64 * 1024
 PEER_DIAL_TIMEOUT_SECONDS = 2.0
 PEER_CONNECTIONS_COUNT = 128
+#: Before a hello nobody knows who is speaking, so less is taken and not for long.
+PEER_HELLO_BYTES = 16 * 1024
+PEER_HELLO_TIMEOUT_SECONDS = 3.0
+#: How many keys a box may have: PEER_FRAME_BYTES in values of 65,535 bytes, and some.
+PEER_FRAME_PARTS_COUNT = 256
+PEER_RETRY_FIRST_SECONDS = 0.05
+PEER_RETRY_LAST_SECONDS = 1.0
+PEER_PING_INTERVAL_SECONDS = 0.5
+#: A connection on which nothing comes in and nothing goes out for so long is given up.
+PEER_SILENCE_SECONDS = 3.0
+#: Questions without an answer yet on one connection, in each direction.
+PEER_REQUESTS_COUNT = 4096
+PEER_ERROR_BYTES = 4096
+#: A leader that answers at all has answered by then: also a join, with its dial-back.
+FORWARD_TIMEOUT_SECONDS = max(PROPOSE_TIMEOUT_SECONDS, JOIN_TIMEOUT_SECONDS) + PEER_DIAL_TIMEOUT_SECONDS + 1.0
 MEMBERS_COUNT = 64
+
+# --- the service ---------------------------------------------------------------------------------
+WAITING_PROPOSALS_COUNT = 100_000
+READ_TIMEOUT_SECONDS = 5.0
+#: Further proposals are refused while this many committed entries still wait to be applied.
+APPLY_LAG_ENTRIES_COUNT = 50_000
+#: What one turn of the reactor applies at most; whichever is reached first.
+APPLY_TURN_ENTRIES_COUNT = 2_000
+APPLY_TURN_SECONDS = 0.005
+STORAGE_RETRY_SECONDS = 1.0
+SNAPSHOT_RETRY_SECONDS = 10.0
+#: A chunk that is not answered is sent again after the first, and the transfer is given up after the second.
+SNAPSHOT_RESEND_SECONDS = 0.5
+SNAPSHOT_TRANSFER_TIMEOUT_SECONDS = 30.0
+STOP_TIMEOUT_SECONDS = 5.0
+NODE_ID_CHARACTERS_COUNT = 256
+ADDRESS_CHARACTERS_COUNT = 512
