@@ -1,0 +1,111 @@
+"""A store's snapshot: taken at once, read later, restored exactly, and refused when damaged."""
+
+import json
+from unittest import TestCase
+
+import pytest
+
+from hraft.errors import LogCorrupted
+from hraft.kv.commands import Delete, Set, encode_command
+from hraft.kv.store import KeyValueStore
+
+HEADER = b'{"store":1,"revision":3,"keys":2}'
+A = b'{"key":"a","value":"1","create_revision":1,"mod_revision":3,"version":2}'
+B = b'{"key":"b","value":"2","create_revision":2,"mod_revision":2,"version":1}'
+
+DAMAGED = {
+    "no lines": [],
+    "no header": [A, B],
+    "a header that is no object": [b"1", A, B],
+    "another format": [b'{"store":2,"revision":3,"keys":2}', A, B],
+    "a negative revision": [b'{"store":1,"revision":-1,"keys":0}'],
+    "another field in the header": [b'{"store":1,"revision":3,"keys":2,"x":1}', A, B],
+    "a line lost": [HEADER, A],
+    "a line too many": [HEADER, A, B, B.replace(b'"b"', b'"c"')],
+    "a line twice": [HEADER, A, A],
+    "out of order": [HEADER, B, A],
+    "a line cut off": [HEADER, A, B[:-1]],
+    "an empty line": [HEADER, A, b""],
+    "not UTF-8": [HEADER, A, B.replace(b'"2"', b'"\xff"')],
+    "a lone surrogate": [HEADER, A, B.replace(b'"2"', b'"\\udc00"')],
+    "no key": [HEADER, A, b'{"value":"2","create_revision":2,"mod_revision":2,"version":1}'],
+    "two values": [HEADER, A, B.replace(b'"value"', b'"value_base64":"","value"')],
+    "no revision": [HEADER, A, b'{"key":"b","value":"2","create_revision":2,"version":1}'],
+    "revision 0": [HEADER, A, B.replace(b'"create_revision":2', b'"create_revision":0')],
+    "created after it was set": [HEADER, A, B.replace(b'"create_revision":2', b'"create_revision":3')],
+    "set after the store's revision": [HEADER, A, B.replace(b'"mod_revision":2', b'"mod_revision":4')],
+    "more versions than revisions": [HEADER, A, B.replace(b'"version":1', b'"version":2')],
+    "a version that is no number": [HEADER, A, B.replace(b'"version":1', b'"version":"1"')],
+    "a huge number": [HEADER, A, B.replace(b'"version":1', b'"version":' + b"9" * 5000)],
+    "nested": [HEADER, A, b"[" * 100_000],
+    "another field": [HEADER, A, B.replace(b'"key"', b'"lease":1,"key"')],
+}
+
+
+class SnapshotTests(TestCase):
+    def test_the_lines_of_a_snapshot(self) -> None:
+        """They lie on disk and are documented: the spelling may not drift."""
+        store = KeyValueStore()
+        for command in (Set(b"a", b"0"), Set(b"b", b"2"), Set(b"a", b"1")):
+            store.apply(1, encode_command(command))
+        self.assertEqual([HEADER, A, B], list(store.snapshot()))
+        self.assertEqual([HEADER, A, B], list(KeyValueStore().restored([HEADER, A, B]).snapshot()))
+
+    def test_a_snapshot_is_the_state_at_its_moment(self) -> None:
+        """The lines are encoded in another thread while commands go on being applied."""
+        store = KeyValueStore()
+        store.apply(1, encode_command(Set(b"a", b"then")))
+        store.apply(2, encode_command(Set(b"b", b"then")))
+        expected = list(store.snapshot())
+        lines = iter(store.snapshot())
+        first = next(lines)
+        store.apply(3, encode_command(Set(b"a", b"now")))
+        store.apply(4, encode_command(Delete(b"b")))
+        store.apply(5, encode_command(Set(b"c", b"now")))
+        self.assertEqual(expected, [first, *lines])
+
+    def test_nothing_is_encoded_before_it_is_asked_for(self) -> None:
+        """`snapshot` is called in the reactor thread, which may not be held up by a million keys."""
+        lines = KeyValueStore().snapshot()
+        self.assertIs(lines, iter(lines))
+
+    @pytest.mark.scenario("S14")
+    def test_the_snapshot_carries_all_that_decides_later_results(self) -> None:
+        """A node restored from a snapshot must give the same results as one that applied everything."""
+        store = KeyValueStore()
+        for command in (Set(b"a", b"1"), Set(b"a", b"2"), Set(b"\xff", b"\x00\xfe"), Delete(b"a"), Set(b"a", b"3")):
+            store.apply(1, encode_command(command))
+        restored = store.restored([bytes(line) for line in store.snapshot()])
+        self.assertIsNot(store, restored)
+        for command in (Set(b"a", b"4"), Delete(b"b"), Delete(b"\xff")):
+            line = encode_command(command)
+            self.assertEqual(store.apply(9, line), restored.apply(9, line))
+        self.assertEqual(store.range(), restored.range())
+        self.assertEqual(store.state_hash(), restored.state_hash())
+
+    def test_restoring_leaves_the_old_store_alone(self) -> None:
+        """Reads go on from the old state until the new one is whole."""
+        store = KeyValueStore()
+        store.apply(1, encode_command(Set(b"z", b"old")))
+        before = store.state_hash()
+        store.restored([HEADER, A, B])
+        self.assertEqual(before, store.state_hash())
+
+    def test_damaged_lines_are_refused(self) -> None:
+        """A snapshot that cannot be right must stop the node, not become its state."""
+        for name, lines in DAMAGED.items():
+            with self.subTest(name), self.assertRaises(LogCorrupted):
+                KeyValueStore().restored(lines)
+
+    def test_the_error_names_the_line(self) -> None:
+        """An operator has to look at it."""
+        with self.assertRaisesRegex(LogCorrupted, "line 3: .*version"):
+            KeyValueStore().restored([HEADER, A, B.replace(b'"version":1', b'"version":2')])
+
+    def test_every_line_is_one_json_text(self) -> None:
+        """The storage adds newlines and checksums and knows nothing else of the lines."""
+        store = KeyValueStore()
+        store.apply(1, encode_command(Set(b"\n", "\n\r\u2028\x85".encode())))
+        for line in store.snapshot():
+            self.assertNotIn(b"\n", line)
+            json.loads(line)
