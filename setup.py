@@ -31,7 +31,7 @@ setup(
     ],
     extras_require={
         "test": ["pytest>=8", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "pytest-cov>=5", "hypothesis>=6.100"],
-        "dev": ["mypy>=1.13", "ruff>=0.8", "tox>=4.20; python_version >= '3.11'", "build>=1.2"],
+        "dev": ["mypy>=1.13", "mypy-zope>=1.0.9", "ruff>=0.8", "tox>=4.20; python_version >= '3.11'", "build>=1.2"],
     },
     classifiers=[
         "Development Status :: 3 - Alpha",

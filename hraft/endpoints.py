@@ -48,7 +48,8 @@ def client_endpoint(reactor: Any, target: Address | Endpoint) -> IStreamClientEn
     if isinstance(target, Address):
         return HostnameEndpoint(reactor, target.host, target.port)
     try:
-        return clientFromString(reactor, target.description)
+        endpoint: IStreamClientEndpoint = clientFromString(reactor, target.description)
+        return endpoint
     except Exception as error:  # string parsers are plugins and raise what they like
         raise BadAddress(f"bad address {target.description!r}: {_one_line(error)}") from error
 

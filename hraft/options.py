@@ -102,7 +102,7 @@ class Options(usage.Options):
     def parseOptions(self, options: Any = None) -> None:
         """Parse and check. Under `twist`, which would print pages of usage, a mistake is one line and exit status 64."""
         try:
-            super().parseOptions(options)
+            super().parseOptions(options)  # type: ignore[no-untyped-call]
         except usage.UsageError as error:
             if getattr(self, "parent", None) is None:
                 raise
