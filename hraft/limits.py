@@ -6,6 +6,17 @@ A limit that an operator may choose is a default here and an option in `hraft.ta
 # --- what clients may send -----------------------------------------------------------------------
 REQUEST_BODY_BYTES = 1024 * 1024
 REQUEST_JSON_DEPTH = 64
+#: A key must fit, percent-encoded, into the request line that asks for it.
+KEY_BYTES = 1024
+#: From a request's first byte to its last, however slowly they come.
+REQUEST_TIMEOUT_SECONDS = 30.0
+#: How long a refused client may go on sending, so that it reads the refusal before it meets a closed connection.
+REFUSED_LINGER_SECONDS = 2.0
+#: How long a closing connection may take to deliver what was written to it.
+HTTP_CLOSE_TIMEOUT_SECONDS = 15.0
+IDLE_CONNECTION_TIMEOUT_SECONDS = 60.0
+#: Below the usual limit of 1,024 file descriptors, so that clients leave some for peers and files.
+HTTP_CONNECTIONS_COUNT = 512
 PROPOSE_TIMEOUT_SECONDS = 10.0
 JOIN_TIMEOUT_SECONDS = 10.0
 

@@ -1,0 +1,9 @@
+"""The node as a service: the one loop around the pure core, and everything that waits for something to come out of it.
+
+Knows the contracts of `hraft.interfaces`; never a file, a socket or the key-value store.
+"""
+
+from hraft.service.node_service import LeaderHint, NodeService
+from hraft.service.proposals import Applied
+
+__all__ = ["Applied", "LeaderHint", "NodeService"]

@@ -1,0 +1,112 @@
+"""What an operator reads: one line per change of role, leader or members, per snapshot, recovery and fault; none per request.
+
+Each line has fields, so that `--log-format json` can be searched. Observes; decides nothing.
+"""
+
+from __future__ import annotations
+
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from hraft.raft.configuration import Configuration
+from hraft.raft.entry import Snapshot
+from hraft.raft.ready import Role
+
+_log = Logger(namespace="hraft.service")
+
+
+class Events:
+    """The log of one node."""
+
+    def __init__(self, node_id: str) -> None:
+        self._node_id = node_id
+        self._reign: tuple[Role, int, str | None] | None = None
+
+    # --- starting and stopping -------------------------------------------------------------------
+
+    def recovered(self, notes: tuple[str, ...], term: int, last_index: int, snapshot_index: int) -> None:
+        for note in notes:
+            _log.warn("{node}: {note}", node=self._node_id, note=note)
+        if last_index:
+            _log.info(
+                "{node}: restarted in term {term} with entries up to {index}, snapshot at {snapshot_index}",
+                node=self._node_id,
+                term=term,
+                index=last_index,
+                snapshot_index=snapshot_index,
+            )
+
+    def bootstrapped(self, cluster_id: str) -> None:
+        _log.info("{node}: first voter of the new cluster {cluster}", node=self._node_id, cluster=cluster_id)
+
+    def stopping(self) -> None:
+        _log.info("{node}: stopping", node=self._node_id)
+
+    def not_stopped_well(self, what: str, failure: Failure) -> None:
+        _log.warn("{node}: {what} failed while stopping: {reason}", node=self._node_id, what=what, reason=repr(failure.value))
+
+    def halted(self, reason: str) -> None:
+        _log.critical("{node}: must stop at once: {reason}", node=self._node_id, reason=reason)
+
+    def broken(self, failure: Failure) -> None:
+        _log.failure("{node}: a defect in hraft", failure, node=self._node_id)
+
+    # --- Raft ------------------------------------------------------------------------------------
+
+    def reign(self, role: Role, term: int, leader_id: str | None, last_index: int) -> None:
+        """Say so if the role or the leader changed."""
+        before, self._reign = self._reign, (role, term, leader_id)
+        if before is None or before == self._reign or (before[0] is role and before[2] == leader_id):
+            return
+        _log.info(
+            "{node}: {role} in term {term}, leader {leader}, last entry {index}",
+            node=self._node_id,
+            role=role.value,
+            term=term,
+            leader=leader_id or "unknown",
+            index=last_index,
+        )
+
+    def configuration_committed(self, configuration: Configuration, index: int, term: int) -> None:
+        _log.info(
+            "{node}: members as of entry {index}: voters {voters}, learners {learners}",
+            node=self._node_id,
+            index=index,
+            term=term,
+            voters=dict(configuration.voters),
+            learners=dict(configuration.learners),
+        )
+
+    # --- snapshots -------------------------------------------------------------------------------
+
+    def snapshot_taken(self, snapshot: Snapshot) -> None:
+        self._snapshot("{node}: took a snapshot as of entry {index} of term {term}", snapshot)
+
+    def snapshot_installed(self, snapshot: Snapshot) -> None:
+        self._snapshot("{node}: went on from a received snapshot as of entry {index} of term {term}", snapshot)
+
+    def snapshot_received(self, snapshot: Snapshot, sender: str) -> None:
+        self._snapshot("{node}: received a snapshot as of entry {index} of term {term} from {peer}", snapshot, sender)
+
+    def snapshot_sent(self, snapshot: Snapshot, peer: str) -> None:
+        self._snapshot("{node}: sent a snapshot as of entry {index} of term {term} to {peer}", snapshot, peer)
+
+    def snapshot_not_taken(self, reason: str) -> None:
+        _log.warn("{node}: could not take a snapshot, will try again: {reason}", node=self._node_id, reason=reason)
+
+    def snapshot_not_received(self, sender: str, reason: str) -> None:
+        _log.warn("{node}: gave up a snapshot from {peer}: {reason}", node=self._node_id, peer=sender, reason=reason)
+
+    def snapshot_not_sent(self, peer: str, reason: str) -> None:
+        _log.warn("{node}: gave up sending a snapshot to {peer}: {reason}", node=self._node_id, peer=peer, reason=reason)
+
+    def _snapshot(self, text: str, snapshot: Snapshot, peer: str | None = None) -> None:
+        _log.info(text, node=self._node_id, index=snapshot.index, term=snapshot.term, peer=peer)
+
+    # --- the disk --------------------------------------------------------------------------------
+
+    def disk_is_full(self, reason: str) -> None:
+        _log.error("{node}: the disk is full, nothing is acknowledged until there is room: {why}", node=self._node_id, why=reason)
+
+    def disk_has_room(self) -> None:
+        _log.info("{node}: there is room on the disk again", node=self._node_id)

@@ -1,0 +1,287 @@
+"""One node as a Twisted service: what the web, an embedding application and the peers may ask of it.
+
+Each answer says what the caller may do next, by the classes of `hraft.errors`. How it is done is in `hraft.service.running`
+and the files beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+
+from hraft.codec import check_command
+from hraft.errors import ChangeRefused, HraftError, NotLeader, OutcomeUnknown, ProposalDropped, ReadFailed
+from hraft.interfaces import (
+    ForwardedResult,
+    ForwardJoin,
+    ForwardProposal,
+    ForwardReadIndex,
+    JoinOutcome,
+    Recovered,
+    Request,
+    SnapshotPolicy,
+    StateMachine,
+    Storage,
+    Timing,
+    Transport,
+)
+from hraft.raft.node import bootstrap_save
+from hraft.raft.ready import NodeStatus, Role
+from hraft.service.events import Events
+from hraft.service.proposals import Applied
+from hraft.service.running import Running
+from hraft.service.stopping import stop
+from hraft.service.surroundings import RunInThread, Surroundings, check_clock
+
+_HALTED = "this node has met a failure and must stop"
+_TIMING = Timing()
+_SNAPSHOT_POLICY = SnapshotPolicy()
+
+
+@dataclass(frozen=True, slots=True)
+class LeaderHint:
+    """Where the leader is. `http_address` is None until it has said so."""
+
+    node_id: str
+    raft_address: str
+    http_address: str | None
+
+
+class NodeService(Service):
+    """One member of a cluster, or one that asks to become one."""
+
+    def __init__(
+        self,
+        *,
+        clock: IReactorTime,
+        node_id: str,
+        cluster_id: str,
+        raft_address: str,
+        http_address: str,
+        storage: Storage,
+        transport: Transport,
+        state_machine: StateMachine,
+        run_in_writer: RunInThread,
+        run_in_background: RunInThread,
+        choose: Callable[[int, int], int],
+        halt: Callable[[str], None],
+        bootstrap: bool = False,
+        timing: Timing = _TIMING,
+        snapshot_policy: SnapshotPolicy = _SNAPSHOT_POLICY,
+        encode_result: Callable[[Any], bytes] = msgspec.json.encode,
+        decode_result: Callable[[bytes], Any] = msgspec.json.decode,
+    ) -> None:
+        """Touches nothing yet.
+
+        `run_in_writer` is one thread, which runs what it is given in order; `run_in_background` is another, for snapshots.
+        `choose(low, high)` is any integer in [low, high]. `halt(reason)` must end the process, non-zero. With `bootstrap` an
+        empty log becomes that of a new cluster with this node as its only voter. `encode_result` and `decode_result` carry
+        the state machine's results from the leader to the node that a client asked.
+        """
+        self.node_id = node_id
+        self.cluster_id = cluster_id
+        self.raft_address = raft_address
+        self.http_address = http_address
+        self._around = Surroundings(
+            clock=clock,
+            node_id=node_id,
+            cluster_id=cluster_id,
+            storage=storage,
+            transport=transport,
+            run_in_writer=run_in_writer,
+            run_in_background=run_in_background,
+            choose=choose,
+            halt=halt,
+            timing=timing,
+            snapshot_policy=snapshot_policy,
+        )
+        self._state_machine = state_machine
+        self._bootstrap = bootstrap
+        self._encode_result = encode_result
+        self._decode_result = decode_result
+        self._events = Events(node_id)
+        self._running: Running | None = None
+        #: Why nothing is taken in: not started yet, stopping, or halted.
+        self._closed_reason = "this node has not started"
+
+    # --- clients ---------------------------------------------------------------------------------
+
+    def propose(self, command: bytes) -> Deferred[Applied]:
+        """Have a command (one JSON text on one line) applied by all. Fires when it is applied here.
+
+        Fails with BadCommand, NotLeader, ProposalDropped (certainly not done) or OutcomeUnknown, within
+        PROPOSE_TIMEOUT_SECONDS. Cancelling the Deferred detaches the waiter, never the proposal.
+        """
+        try:
+            return self._open(ProposalDropped).propose(command)
+        except HraftError as error:
+            return fail(error)
+        except Exception:
+            return fail(self._broken())
+
+    def submit(self, command: bytes) -> Deferred[Applied]:
+        """The same on any node: the leader is asked over the peer connection."""
+        running = self._running
+        if running is None or self._closed_reason or running.node.role is Role.LEADER:
+            return self.propose(command)
+        try:
+            check_command(command)
+        except HraftError as error:
+            return fail(error)
+        return running.forwarding.propose(command)
+
+    def confirm_read(self) -> Deferred[int]:
+        """Fires, on any node, when a read of its state machine is linearizable; with the index read at.
+
+        Fails with ReadFailed, or NotLeader where no leader is known, within READ_TIMEOUT_SECONDS.
+        """
+        try:
+            return self._open(ReadFailed).confirm_read()
+        except HraftError as error:
+            return fail(error)
+        except Exception:
+            return fail(self._broken())
+
+    def join(self, node_id: str, address: str, empty_log: bool | None = None) -> Deferred[JoinOutcome]:
+        """Take a node into the cluster; on any node. Fires when it is a voter, or says "learner" after JOIN_TIMEOUT_SECONDS.
+
+        Fails with ChangeRefused, NotLeader, PeerUnreachable or WrongPeer. Joining twice is harmless.
+        """
+        try:
+            running = self._open(_not_now)
+            if running.node.role is Role.LEADER:
+                return running.joining.join(node_id, address, empty_log)
+            return running.forwarding.join(ForwardJoin(node_id, address, empty_log))
+        except HraftError as error:
+            return fail(error)
+
+    # --- what is so ------------------------------------------------------------------------------
+
+    def status(self) -> NodeStatus:
+        """One look at the node; `applied_index` is what its state machine has seen."""
+        running = self._started()
+        return replace(running.node.status(), applied_index=running.applying.applied_id.index)
+
+    def leader(self) -> LeaderHint | None:
+        """Who leads, if that is known and it is a member (C6)."""
+        running = self._started()
+        leader_id = running.leader_id
+        if leader_id is None:
+            return None
+        http_address = self.http_address if leader_id == self.node_id else self._around.transport.http_address(leader_id)
+        return LeaderHint(leader_id, running.node.configuration.members[leader_id], http_address)
+
+    @property
+    def state_machine(self) -> StateMachine:
+        """The present one: a received snapshot puts another in its place, so it is not to be kept."""
+        return self._state_machine if self._running is None else self._running.applying.state_machine
+
+    @property
+    def has_empty_log(self) -> bool:
+        """No entry and no snapshot: this node never was a member of a cluster."""
+        return self._started().node.last_index == 0
+
+    def when_member(self) -> Deferred[None]:
+        """Fires when this node has applied a configuration in which it is a voter; never fires if it stops before."""
+        member: Deferred[None] = Deferred()
+        running = self._started()
+
+        def looked(is_member: bool) -> None:
+            if is_member and not member.called:
+                member.callback(None)
+
+        running.until(lambda: running.applying.configuration.is_voter(self.node_id), float("inf")).addCallback(looked)
+        return member
+
+    # --- peers -----------------------------------------------------------------------------------
+
+    def _request(self, sender: str, request: Request) -> Deferred[Any]:
+        """A peer asks this node as the leader. Answered here or not at all: never passed on (C6)."""
+        try:
+            running = self._open(_not_now if isinstance(request, ForwardJoin) else ProposalDropped)
+            if running.node.role is not Role.LEADER:
+                raise NotLeader(running.leader_id)
+            if isinstance(request, ForwardProposal):
+                return running.propose(request.command).addCallback(self._forwarded)
+            if isinstance(request, ForwardReadIndex):
+                return running.read_index(is_local=False)
+            return running.joining.join(request.node_id, request.address, request.empty_log)
+        except HraftError as error:
+            return fail(error)
+        except Exception:
+            return fail(self._broken())
+
+    def _forwarded(self, applied: Applied) -> ForwardedResult:
+        return ForwardedResult(applied.index, self._encode_result(applied.result))
+
+    # --- starting and stopping -------------------------------------------------------------------
+
+    def startService(self) -> None:
+        """Recover, restore and open to the network. Raises what recovery raises: LogCorrupted, FormatUnknown, StorageFailed."""
+        if self._running is not None:
+            raise RuntimeError(f"the service of node {self.node_id!r} was started before; make a new one")
+        check_clock(self._around.clock)
+        recovered = self._recover()
+        running = self._running = Running(
+            self._around, recovered, self._state_machine, self._decode_result, self._halt, self._events
+        )
+        status = running.node.status()
+        self._events.recovered(recovered.notes, status.term, status.last.index, status.snapshot_index)
+        self._closed_reason = ""
+        running.start(self._request)
+        Service.startService(self)
+
+    def _recover(self) -> Recovered:
+        recovered = self._around.storage.recover()
+        if not self._bootstrap or recovered.entries or recovered.snapshot is not None:
+            return recovered
+        save = bootstrap_save(self.node_id, self.raft_address)
+        self._around.storage.save(save)
+        self._events.bootstrapped(self.cluster_id)
+        return replace(recovered, hard_state=save.hard_state, entries=save.entries)
+
+    def stopService(self) -> Deferred[None]:
+        """Refuse what is new, finish what is begun, hand leadership over. Ends in time whatever the others do (O13)."""
+        Service.stopService(self)
+        if self._closed_reason == _HALTED:
+            return maybeDeferred(self._around.transport.stop)
+        if self._running is None or self._closed_reason:
+            return succeed(None)
+        self._closed_reason = "this node is stopping"
+        return Deferred.fromCoroutine(stop(self._around, self._running, self._events))
+
+    def _halt(self, reason: str) -> None:
+        """The process must end: nothing is sent, saved or answered any more (D1)."""
+        if self._closed_reason == _HALTED:
+            return
+        self._closed_reason = _HALTED
+        self._events.halted(reason)
+        if self._running is not None:
+            self._running.freeze()
+        self._around.halt(reason)
+
+    def _broken(self) -> OutcomeUnknown:
+        self._events.broken(Failure())
+        self._halt("a defect in hraft")
+        return OutcomeUnknown("this node met a defect and stopped")
+
+    def _started(self) -> Running:
+        if self._running is None:
+            raise RuntimeError(f"the service of node {self.node_id!r} has not been started")
+        return self._running
+
+    def _open(self, refusal: Callable[[str], HraftError]) -> Running:
+        if self._closed_reason or self._running is None:
+            raise refusal(self._closed_reason)
+        return self._running
+
+
+def _not_now(reason: str) -> ChangeRefused:
+    return ChangeRefused(reason, temporary=True)

@@ -1,0 +1,237 @@
+"""All the parts of a started node, and who tells whom: the wiring, and what follows when the leader or the members change.
+
+`NodeService` is its face; each part's own rules are in its own file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from hraft.codec import check_command
+from hraft.errors import NotLeader
+from hraft.interfaces import ChunkEnvelope, Receivers, Recovered, Request, SnapshotChunk, StateMachine
+from hraft.raft.configuration import Configuration
+from hraft.raft.node import RaftNode
+from hraft.raft.ready import ReadReady, Role, Save
+from hraft.raft.settings import Settings
+from hraft.service.applying import Applying
+from hraft.service.compaction import Compaction
+from hraft.service.events import Events
+from hraft.service.forwarding import Forwarding, as_read_failure
+from hraft.service.joining import Joining
+from hraft.service.loop import Loop
+from hraft.service.proposals import Applied, Proposals
+from hraft.service.reads import WaitingReads
+from hraft.service.saves import Saves
+from hraft.service.snapshot_receiving import SnapshotReceiving
+from hraft.service.snapshot_sending import SnapshotSending
+from hraft.service.surroundings import Surroundings
+
+
+class Running:
+    """One node between its start and its stop. Implements `hraft.service.loop.Around`."""
+
+    def __init__(
+        self,
+        around: Surroundings,
+        recovered: Recovered,
+        state_machine: StateMachine,
+        decode_result: Callable[[bytes], Any],
+        halt: Callable[[str], None],
+        events: Events,
+    ) -> None:
+        """Wire it all, and restore the snapshot before anything is served (R8). Raises LogCorrupted."""
+        self._clock = clock = around.clock
+        self._node_id = node_id = around.node_id
+        self._transport = transport = around.transport
+        self._events = events
+        storage, background, writer = around.storage, around.run_in_background, around.run_in_writer
+        timing = around.timing
+        node = self.node = RaftNode(
+            node_id,
+            Settings(timing.election_timeout_ticks, timing.heartbeat_interval_ticks),
+            around.choose,
+            recovered.hard_state,
+            recovered.snapshot,
+            recovered.base,
+            recovered.entries,
+        )
+        self.proposals = Proposals()
+        self.reads = WaitingReads()
+        self.saves = Saves(clock, storage, writer, lambda save: self.loop.saved(save), halt, events)
+        self.applying = Applying(clock, storage, state_machine, self.proposals, background, self._applied, halt, events)
+        if recovered.snapshot is not None:
+            self.applying.restore_now(recovered.snapshot)
+        self.reads.applied(self.applying.applied_id.index)
+        self.loop = Loop(clock, node, timing, transport, self.saves, self.applying, self, events, halt)
+        self.compaction = Compaction(
+            clock, node, storage, self.applying, around.snapshot_policy, background, writer, halt, events
+        )
+        self.sending = SnapshotSending(clock, node, node_id, storage, transport, background, self.loop.wake, events)
+        self.receiving = SnapshotReceiving(
+            clock, node, node_id, storage, transport, background, self.loop.receive, lambda: self.saves.in_flight, halt, events
+        )
+        self.joining = Joining(clock, node, transport, around.cluster_id, self.loop.wake)
+        self.forwarding = Forwarding(lambda: self.leader_id, node_id, transport, decode_result)
+        self._configuration: Configuration | None = None
+        self._leading_term: int | None = None
+        self._waiting: list[tuple[Callable[[], bool], float, Deferred[bool]]] = []
+
+    def start(self, request: Callable[[str, Request], Deferred[Any]]) -> None:
+        """Open to the network and begin to count time."""
+        self._transport.start(Receivers(message=self.loop.receive, chunk=self._chunk, request=request))
+        self._follow_configuration()
+        self._events.reign(self.node.role, self.node.current_term, self.node.leader_id, self.node.last_index)
+        self.loop.start()
+
+    # --- clients ---------------------------------------------------------------------------------
+
+    @property
+    def leader_id(self) -> str | None:
+        """The leader, if it is a member as far as this node knows (C6)."""
+        leader_id = self.node.leader_id
+        return leader_id if leader_id is not None and self.node.configuration.is_member(leader_id) else None
+
+    def propose(self, command: bytes) -> Deferred[Applied]:
+        """Raises NotLeader, BadCommand, ProposalDropped: then nothing was done."""
+        if self.node.role is not Role.LEADER:
+            raise NotLeader(self.leader_id)
+        check_command(command)
+        self.saves.check_room()
+        self.applying.check_lag()
+        self.proposals.check_room()
+        entry_id = self.node.propose(command)
+        self.loop.wake()
+        return self.proposals.wait(entry_id, self._clock.seconds())
+
+    def confirm_read(self) -> Deferred[int]:
+        """A read index, and this node has applied it. Raises NotLeader, ReadFailed."""
+        if self.node.role is Role.LEADER:
+            return self.read_index(is_local=True)
+        if self.leader_id is None:
+            raise NotLeader(None)
+        self.loop.wake()
+        return self.reads.gather(self._clock.seconds())
+
+    def read_index(self, is_local: bool) -> Deferred[int]:
+        """(leader) A read index, for a read here or on a follower. Raises NotLeader, ReadFailed."""
+        read_id = self.reads.next_id()
+        self.node.read_index(read_id)
+        self.loop.wake()
+        return self.reads.wait(read_id, self._clock.seconds(), is_local)
+
+    # --- what the loop tells ---------------------------------------------------------------------
+
+    def before_turn(self) -> None:
+        """Reads that came in on a follower in this turn go to the leader as one question."""
+        read_ids = self.reads.take_gathered()
+        if not read_ids:
+            return
+
+        def confirmed(read_index: int) -> None:
+            for read_id in read_ids:
+                self.reads.confirm(read_id, read_index)
+
+        def failed(failure: Failure) -> None:
+            self.reads.fail(read_ids, as_read_failure(failure))
+
+        self.forwarding.read_index().addCallbacks(confirmed, failed)
+
+    def turned(self) -> None:
+        node = self.node
+        self._events.reign(node.role, node.current_term, node.leader_id, node.last_index)
+        leading_term = node.current_term if node.role is Role.LEADER else None
+        if leading_term != self._leading_term:
+            if self._leading_term is not None:
+                # What is committed will be applied here and answered; of the rest nobody here can know (C4, C5).
+                self.proposals.fail_after(node.commit_index, f"this node stopped leading term {self._leading_term}")
+            self._leading_term = leading_term
+        if node.configuration is not self._configuration:
+            self._follow_configuration()
+        self.receiving.turned()
+        self.joining.changed()
+        self._look_at_waiting()
+
+    def ticked(self) -> None:
+        now = self._clock.seconds()
+        self.proposals.expire(now)
+        self.reads.expire(now)
+        self.joining.tick()
+        self.sending.tick()
+        self.receiving.tick()
+        self.compaction.consider()
+        self._look_at_waiting()
+
+    def saved(self, save: Save) -> None:
+        self.receiving.saved(save)
+
+    def send_snapshot(self, peer: str, term: int) -> None:
+        self.sending.start(peer, term)
+
+    def reads_confirmed(self, reads: tuple[ReadReady, ...]) -> None:
+        self.reads.confirmed(reads)
+
+    def _applied(self) -> None:
+        self.reads.applied(self.applying.applied_id.index)
+        self.compaction.consider()
+        self._look_at_waiting()
+
+    def _follow_configuration(self) -> None:
+        """Speak with the members of the configuration in force and with nobody else, least of all with former ones (M6, M14)."""
+        self._configuration = self.node.configuration
+        addresses = self._configuration.members
+        addresses.pop(self._node_id, None)
+        self._transport.set_peers(addresses)
+
+    def _chunk(self, envelope: ChunkEnvelope) -> None:
+        if self.loop.is_stopped:
+            return
+        try:
+            if isinstance(envelope.message, SnapshotChunk):
+                self.receiving.chunk(envelope.sender, envelope.message)
+            else:
+                self.sending.answered(envelope.sender, envelope.message)
+        except Exception:
+            self.loop.broken()
+
+    # --- waiting and stopping --------------------------------------------------------------------
+
+    def until(self, holds: Callable[[], bool], timeout_seconds: float) -> Deferred[bool]:
+        """Fires with True once `holds`, with False when the time is over or the node has stopped."""
+        waiter: Deferred[bool] = Deferred()
+        self._waiting.append((holds, self._clock.seconds() + timeout_seconds, waiter))
+        self._look_at_waiting()
+        return waiter
+
+    def _look_at_waiting(self) -> None:
+        if not self._waiting:
+            return
+        now, waiting, self._waiting = self._clock.seconds(), self._waiting, []
+        for holds, deadline, waiter in waiting:
+            if holds():
+                waiter.callback(True)
+            elif self.loop.is_stopped or now >= deadline:
+                waiter.callback(False)
+            else:
+                self._waiting.append((holds, deadline, waiter))
+
+    def freeze(self) -> None:
+        """Do nothing more, answer nobody: what is on disk may not be what was promised."""
+        self.loop.stop()
+        self.saves.stop()
+        self.applying.stop()
+        self.compaction.stop()
+        self._look_at_waiting()
+
+    def stop(self, reason: str) -> None:
+        """Do nothing more, and tell everybody who waits."""
+        self.freeze()
+        self.sending.stop()
+        self.receiving.stop()
+        self.proposals.fail_after(-1, reason)
+        self.reads.fail_all(reason)
+        self.joining.fail_all(reason)
