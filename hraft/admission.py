@@ -17,7 +17,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
-from twisted.web.client import URI, Agent
+from twisted.web.client import URI, Agent, HTTPConnectionPool
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
@@ -144,11 +144,19 @@ class _OneEndpoint:
         return self._endpoint
 
 
+class _QuietPool(HTTPConnectionPool):
+    """Twisted's would log two lines at every try."""
+
+    def __init__(self, reactor: Any) -> None:
+        super().__init__(reactor, persistent=False)
+        self._factory = type("_QuietFactory", (self._factory,), {"noisy": False})
+
+
 def ask_over_http(reactor: Any) -> Ask:
     """The real way to ask: treq, a connection for each question, and never for longer than a member needs to answer."""
 
     async def ask(target: Target, path: str, request: dict[str, Any] | None) -> Answer:
-        agent = Agent.usingEndpointFactory(reactor, _OneEndpoint(client_endpoint(reactor, target)))
+        agent = Agent.usingEndpointFactory(reactor, _OneEndpoint(client_endpoint(reactor, target)), _QuietPool(reactor))
         client = HTTPClient(agent)
         url = f"http://{target}{path}" if isinstance(target, Address) else f"http://localhost{path}"
 

@@ -17,6 +17,7 @@ from hraft import __version__, limits
 from hraft.addresses import Address, Endpoint, advertised, parse_advertised, parse_listening, parse_target
 from hraft.errors import BadAddress
 from hraft.interfaces import SnapshotPolicy, Timing
+from hraft.settings import NodeSettings
 
 TICK_MILLISECONDS = 20
 #: A follower must miss several heartbeats before it campaigns, or one lost packet is an election (Section 3.9, E19).
@@ -41,22 +42,6 @@ NUMBERS = {
     "snapshot-log-mib": Range(limits.SNAPSHOT_LOG_BYTES // _BYTES_IN_MIB, 1, 1024 * 1024),
     "kept-entries": Range(limits.KEPT_ENTRIES_COUNT, 1, 1_000_000_000),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class NodeSettings:
-    """Everything the command line decides about a node, checked. `directory` is None when nothing is kept on disk."""
-
-    directory: str | None
-    node_id: str
-    http_listening: Address | Endpoint
-    http_address: str
-    raft_listening: Address | Endpoint
-    raft_address: str
-    join_targets: tuple[Address | Endpoint, ...] = ()
-    forward: bool = False
-    timing: Timing = Timing()
-    snapshot_policy: SnapshotPolicy = SnapshotPolicy()
 
 
 class Options(usage.Options):
@@ -127,7 +112,7 @@ class Options(usage.Options):
             raise usage.UsageError(f"--haddr and --raddr are both {http_address}: HTTP and Raft need a port each")
         self.settings = NodeSettings(
             directory=None if self["inmem"] else self["directory"],
-            node_id=self._node_id(raft_address),
+            node_id=self._node_id(),
             http_listening=http_listening,
             http_address=http_address,
             raft_listening=raft_listening,
@@ -156,11 +141,11 @@ class Options(usage.Options):
             raise usage.UsageError(f"--{name} {listening} does not say what others should dial: add --{name}-adv host:port")
         return listening, str(told)
 
-    def _node_id(self, raft_address: str) -> str:
-        node_id = raft_address if self["id"] is None else self["id"]
-        if not _NODE_ID.fullmatch(node_id):
+    def _node_id(self) -> str | None:
+        node_id: str | None = self["id"]
+        if node_id is not None and not _NODE_ID.fullmatch(node_id):
             raise usage.UsageError(f"--id {node_id[:200]!r}: an id is 1 to 128 printable ASCII characters without spaces")
-        return str(node_id)
+        return node_id
 
     def _join_targets(self) -> tuple[Address | Endpoint, ...]:
         if self["join"] is None:
@@ -171,7 +156,8 @@ class Options(usage.Options):
             raise usage.UsageError(f"--join: {error}") from error
 
     def _timing(self) -> Timing:
-        election, heartbeat = (round(self._number(name) / TICK_MILLISECONDS) for name in ("election-timeout", "heartbeat-interval"))
+        names = ("election-timeout", "heartbeat-interval")
+        election, heartbeat = (round(self._number(name) / TICK_MILLISECONDS) for name in names)
         if election < ELECTION_TIMEOUT_HEARTBEATS_COUNT * heartbeat:
             raise usage.UsageError(
                 f"--election-timeout {self['election-timeout']} must be at least {ELECTION_TIMEOUT_HEARTBEATS_COUNT} times "

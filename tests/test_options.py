@@ -31,7 +31,6 @@ class SettingsTests(TestCase):
         """`twist hraft ~/node0` listens where hraftd does, and names the node after its raft address."""
         expected = NodeSettings(
             directory="node0",
-            node_id="localhost:12000",
             http_listening=Address("localhost", 11000),
             http_address="localhost:11000",
             raft_listening=Address("localhost", 12000),

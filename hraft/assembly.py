@@ -1,0 +1,298 @@
+"""One whole node as a service: its directory, ports, threads, store and web, and its way into the cluster.
+
+`twist hraft` runs one; an application can add one to its own MultiService. The rules of each part are elsewhere: here is only
+the order in which they start and stop.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+from twisted.application.service import Service
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from twisted.internet.protocol import Factory
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from twisted.web.resource import Resource
+
+from hraft.addresses import parse_advertised
+from hraft.admission import Admission, ask_over_http
+from hraft.endpoints import Listener, client_endpoint, listen
+from hraft.errors import BadAddress, ChangeRefused, DirectoryUnusable, HraftError, PortUnusable
+from hraft.interfaces import PeerIdentity, StateMachine, Storage
+from hraft.kv.store import KeyValueStore
+from hraft.peers.transport import AmpTransport
+from hraft.process import OneThread, end_at_once, use_monotonic_time
+from hraft.service import NodeService
+from hraft.settings import NodeSettings
+from hraft.storage.directory import DataDirectory, Identity
+from hraft.storage.durable import DurableStorage
+from hraft.storage.files import LocalFileSystem
+from hraft.storage.memory import MemoryStorage
+from hraft.web.answers import answer_problem
+from hraft.web.keys import KeyApi
+from hraft.web.problems import NOT_DONE, retry_later
+from hraft.web.site import HttpSite
+
+#: How long the web may take to deliver its last answers when the node stops.
+DRAIN_TIMEOUT_SECONDS = 1.0
+SECONDS_BETWEEN_LOOKS = 0.05
+#: A node that waits for a leader says so after this time, and then half as often each time.
+SILENCE_SECONDS = 10.0
+#: Asking again to be taken in is harmless, and is done in case that the first asking was lost on its way.
+SECONDS_BETWEEN_ASKING = 20.0
+
+_log = Logger(namespace="hraft.assembly")
+
+
+class HraftService(Service):
+    """One node, from the opening of its directory to the closing. Used once.
+
+    `halt(reason)` must end the process, at once and non-zero: it is called when the disk failed, or when the cluster refused
+    to take this node in. `node` is the service inside, None until the node's cluster is known.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        settings: NodeSettings,
+        state_machine: StateMachine | None = None,
+        halt: Callable[[str], None] = end_at_once,
+    ) -> None:
+        use_monotonic_time(reactor)
+        self.settings = settings
+        self.node: NodeService | None = None
+        self._reactor = reactor
+        self._state_machine = KeyValueStore() if state_machine is None else state_machine
+        self._halt = halt
+        self._directory = DataDirectory(settings.directory) if settings.directory is not None else None
+        self._node_id = settings.node_id or settings.raft_address
+        self._site = HttpSite(_WaitingRoom(), reactor)  # type: ignore[no-untyped-call]
+        self._raft_port = _RaftPort()
+        self._listeners: list[Listener] = []
+        self._threads = (OneThread(reactor, "writer"), OneThread(reactor, "snapshots"))
+        self._coming_in: Deferred[None] | None = None
+
+    # --- starting --------------------------------------------------------------------------------
+
+    def startService(self) -> None:
+        """Open everything, or nothing: raises an HraftError whose message is for the operator."""
+        try:
+            identity = self._open_directory()
+            self._listen()
+            if identity is not None:
+                self._start_node(identity.cluster_id, bootstrap=False)
+            elif not self.settings.join_targets:
+                self._start_node(self._remember(uuid4().hex), bootstrap=True)
+            self._refuse_a_forgotten_start()
+        except BaseException:
+            self._let_go()
+            raise
+        super().startService()  # type: ignore[no-untyped-call]
+        self._coming_in = Deferred.fromCoroutine(self._come_in())
+        self._coming_in.addErrback(self._could_not_come_in)
+
+    def _open_directory(self) -> Identity | None:
+        """Whose the directory is: this node's, or nobody's yet. A node that was not given an id has the one it had before."""
+        if self._directory is None:
+            return None
+        self._directory.open(self.settings.node_id)
+        identity = self._directory.identity
+        if identity is not None:
+            self._node_id = identity.node_id
+        return identity
+
+    def _listen(self) -> None:
+        for option, where, factory in (
+            ("--haddr", self.settings.http_listening, self._site),
+            ("--raddr", self.settings.raft_listening, self._raft_port),
+        ):
+            try:
+                self._listeners.append(listen(self._reactor, where, factory))
+            except (PortUnusable, BadAddress) as error:
+                raise type(error)(f"{option}: {error}") from error
+
+    def _remember(self, cluster_id: str) -> str:
+        """Durably, before anything is said or done in the cluster's name."""
+        if self._directory is not None:
+            self._directory.remember(Identity(cluster_id, self._node_id))
+        return cluster_id
+
+    def _start_node(self, cluster_id: str, bootstrap: bool) -> None:
+        """Blocks while the log is read. Raises what recovery raises."""
+        settings, chance = self.settings, random.Random()
+        transport = AmpTransport(
+            self._reactor,
+            PeerIdentity(cluster_id, self._node_id, settings.http_address),
+            lambda address: client_endpoint(self._reactor, parse_advertised(address)),
+            chance.random,
+        )
+        writer, snapshots = self._threads
+        node = NodeService(
+            clock=self._reactor,
+            node_id=self._node_id,
+            cluster_id=cluster_id,
+            raft_address=settings.raft_address,
+            http_address=settings.http_address,
+            storage=self._storage(cluster_id),
+            transport=transport,
+            state_machine=self._state_machine,
+            run_in_writer=writer,
+            run_in_background=snapshots,
+            choose=chance.randint,
+            halt=self._halt,
+            bootstrap=bootstrap,
+            timing=settings.timing,
+            snapshot_policy=settings.snapshot_policy,
+        )
+        node.startService()
+        self.node = node
+        self._raft_port.open(transport.factory)
+        self._site.resource = KeyApi(node, settings.forward).resource()
+
+    def _storage(self, cluster_id: str) -> Storage:
+        if self._directory is None:
+            return MemoryStorage(cluster_id)
+        return DurableStorage(LocalFileSystem(), self._directory.path, cluster_id)
+
+    def _refuse_a_forgotten_start(self) -> None:
+        """An identity without a log: this node was stopped between its first two writes, or somebody removed its log.
+
+        Whether it had promised anything, only the cluster can know.
+        """
+        if self.node is not None and self.node.has_empty_log and not self.settings.join_targets:
+            assert self._directory is not None
+            raise DirectoryUnusable(
+                f"{self._directory.path} belongs to cluster {self.node.cluster_id} but has no log: say --join to be taken in "
+                f"(again); or, if no such cluster was ever used, remove the directory to begin a new one"
+            )
+
+    # --- coming in -------------------------------------------------------------------------------
+
+    async def _come_in(self) -> None:
+        """From listening to being a voter that knows its leader, which is what "started" means."""
+        if self.node is None or self.node.has_empty_log:
+            node = await self._be_admitted()
+        else:
+            node = self.node
+            await self._tell_new_address(node)
+        await self._wait_until_led(node)
+        _log.info(
+            "{node}: hraft started successfully, listening on http://{http_address}",
+            node=node.node_id,
+            http_address=node.http_address,
+            raft_address=node.raft_address,
+            cluster=node.cluster_id,
+        )
+
+    async def _be_admitted(self) -> NodeService:
+        admission = self._admission()
+        if self.node is None:
+            cluster_id = self._remember(await admission.cluster_id())
+            self._start_node(cluster_id, bootstrap=False)
+        assert self.node is not None
+        await admission.check_cluster(self.node.cluster_id)
+        member = self.node.when_member()
+        while not member.called:
+            await admission.ask_to_join(self.node.has_empty_log)
+            await self._either(member, SECONDS_BETWEEN_ASKING)
+        return self.node
+
+    async def _tell_new_address(self, node: NodeService) -> None:
+        """The others find a member where the configuration says. One that has moved must tell them."""
+        known = node.status().configuration.members.get(node.node_id)
+        if known is None or known == node.raft_address:
+            return
+        fields = {"node": node.node_id, "known": known, "raft_address": node.raft_address}
+        if not self.settings.join_targets:
+            _log.warn("{node}: the cluster knows this node at {known}, not at {raft_address}; say --join to tell it", **fields)
+            return
+        _log.info("{node}: tells the cluster that it has moved from {known} to {raft_address}", **fields)
+        try:
+            await self._admission().ask_to_join(has_empty_log=False)
+        except ChangeRefused as error:
+            _log.error("{node}: goes on without its new address: {reason}", reason=str(error), **fields)
+
+    def _admission(self) -> Admission:
+        ask, settings = ask_over_http(self._reactor), self.settings
+        return Admission(self._reactor, ask, settings.join_targets, self._node_id, settings.raft_address)
+
+    async def _wait_until_led(self, node: NodeService) -> None:
+        member, silence_seconds = node.when_member(), SILENCE_SECONDS
+        next_words = self._reactor.seconds() + silence_seconds
+        while not member.called or node.leader() is None:
+            await deferLater(self._reactor, SECONDS_BETWEEN_LOOKS)
+            if self._reactor.seconds() >= next_words:
+                silence_seconds *= 2
+                next_words = self._reactor.seconds() + silence_seconds
+                _log.warn("{node}: has not started yet: no majority of the cluster answers", node=node.node_id)
+
+    async def _either(self, event: Deferred[None], seconds: float) -> None:
+        deadline = self._reactor.seconds() + seconds
+        while not event.called and self._reactor.seconds() < deadline:
+            await deferLater(self._reactor, SECONDS_BETWEEN_LOOKS)
+
+    def _could_not_come_in(self, failure: Any) -> None:
+        """For good: another cluster, a refusal, a disk that failed. Being stopped meanwhile is no failure."""
+        if failure.check(CancelledError):
+            return
+        if not failure.check(HraftError):
+            _log.failure("{node}: a defect in hraft", failure, node=self._node_id)
+        reason = " ".join(str(failure.value).split()) or repr(failure.value)
+        _log.critical("{node}: could not join: {reason}", node=self._node_id, reason=reason)
+        self._halt(reason)
+
+    # --- stopping --------------------------------------------------------------------------------
+
+    def stopService(self) -> Deferred[None]:
+        """Accept no client, hand leadership over, answer those in flight, close. Ends in time whatever the others do (O13)."""
+        super().stopService()  # type: ignore[no-untyped-call]
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        if self._coming_in is not None:
+            self._coming_in.cancel()
+        http, raft = self._listeners
+        await http.stop()
+        drained = self._site.drained()
+        if self.node is not None:
+            await maybeDeferred(self.node.stopService)
+        await drained.addTimeout(DRAIN_TIMEOUT_SECONDS, self._reactor).addErrback(lambda _: None)
+        await raft.stop()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        for listener in self._listeners:
+            listener.stop()
+        for thread in self._threads:
+            thread.stop()
+        if self._directory is not None:
+            self._directory.close()
+
+
+class _RaftPort(Factory):
+    """Listens before there is anything to talk to: whoever comes too early is closed, and will come again."""
+
+    noisy = False
+
+    def __init__(self) -> None:
+        self._inner: Any = None
+
+    def open(self, inner: Any) -> None:
+        self._inner = inner
+
+    def buildProtocol(self, addr: Any) -> Any:
+        return None if self._inner is None else self._inner.buildProtocol(addr)
+
+
+class _WaitingRoom(Resource):
+    """What clients are told until the node knows which cluster it belongs to."""
+
+    isLeaf = True
+
+    def render(self, request: Any) -> bytes:
+        detail = "this node has not joined its cluster yet, and keeps trying"
+        return answer_problem(request, retry_later("joining", detail, outcome=NOT_DONE))

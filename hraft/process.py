@@ -1,0 +1,83 @@
+"""The process that a node lives in: monotonic time, threads for what blocks, and an end at once.
+
+Knows nothing of nodes.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, NoReturn
+
+from twisted.internet.defer import Deferred, fail
+from twisted.python.failure import Failure
+from twisted.python.runtime import seconds as wall_clock_seconds
+
+
+def use_monotonic_time(reactor: Any) -> None:
+    """Have a reactor's timers follow a clock that nobody sets, before there is any timer (X1).
+
+    Twisted's follow the wall clock: a step of it would start elections everywhere, or stop heartbeats. A reactor with a clock of
+    its own, as tests have, is left alone. Raises RuntimeError where it is too late.
+    """
+    if reactor.seconds is not wall_clock_seconds:
+        return
+    waiting = reactor.getDelayedCalls()
+    if waiting:
+        raise RuntimeError(f"hraft must put the reactor on monotonic time before anything is timed by it, but there is {waiting}")
+    reactor.seconds = time.monotonic
+    if reactor.seconds() > time.monotonic():
+        raise RuntimeError("this reactor cannot be put on monotonic time")
+
+
+class OneThread:
+    """Runs functions in a thread of its own, one after the other; each answer comes back into the reactor's thread.
+
+    Unlike with Twisted's ThreadPool nobody ever waits for the thread to end: a disk that hangs must not keep a process from
+    stopping (O13).
+    """
+
+    def __init__(self, reactor: Any, name: str) -> None:
+        self._reactor = reactor
+        self._name = name
+        self._thread: Thread | None = None
+        self._jobs: SimpleQueue[tuple[Callable[..., Any], tuple[Any, ...], Deferred[Any]] | None] = SimpleQueue()
+        self._is_stopped = False
+
+    def __call__(self, function: Callable[..., Any], /, *arguments: Any) -> Deferred[Any]:
+        """Call a function there. Fires with its result, or fails with what it raised."""
+        if self._is_stopped:
+            return fail(RuntimeError(f"the thread {self._name!r} was stopped"))
+        if self._thread is None:
+            self._thread = Thread(target=self._work, name=self._name, daemon=True)
+            self._thread.start()
+        answer: Deferred[Any] = Deferred()
+        self._jobs.put((function, arguments, answer))
+        return answer
+
+    def stop(self) -> None:
+        """Take no more; what is under way goes on for as long as the process does."""
+        if not self._is_stopped:
+            self._is_stopped = True
+            self._jobs.put(None)
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            function, arguments, answer = job
+            try:
+                result = function(*arguments)
+            except BaseException:  # whatever it was, it belongs to whoever asked
+                self._reactor.callFromThread(answer.errback, Failure())
+            else:
+                self._reactor.callFromThread(answer.callback, result)
+
+
+def end_at_once(reason: str) -> NoReturn:
+    """One line on stderr, and no more of this process: no handler, no flush of a file, no other thread gets to run."""
+    sys.stderr.write(f"hraft: {reason}\n")
+    sys.stderr.flush()
+    os._exit(1)

@@ -1,0 +1,28 @@
+"""What an operator decides about one node, checked already: from the command line, or from an application that embeds hraft."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hraft.addresses import Address, Endpoint
+from hraft.interfaces import SnapshotPolicy, Timing
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSettings:
+    """See docs/operating.md.
+
+    `directory` is None when nothing is kept on disk. `node_id` is None when it was not said: the data directory may know it,
+    and otherwise it is the raft address. The two `_address`es are what others are told.
+    """
+
+    directory: str | None
+    http_listening: Address | Endpoint
+    http_address: str
+    raft_listening: Address | Endpoint
+    raft_address: str
+    node_id: str | None = None
+    join_targets: tuple[Address | Endpoint, ...] = ()
+    forward: bool = False
+    timing: Timing = Timing()
+    snapshot_policy: SnapshotPolicy = SnapshotPolicy()

@@ -1,0 +1,38 @@
+"""What `twist hraft` starts: options in, a service out.
+
+Whatever keeps it from starting is one line on stderr and exit status 1.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.application.service import IService, MultiService
+
+from hraft.assembly import HraftService
+from hraft.errors import HraftError
+from hraft.options import Options
+from hraft.process import use_monotonic_time
+
+__all__ = ["Options", "makeService"]
+
+
+class _Process(MultiService):
+    """The root of the services of one process."""
+
+    def startService(self) -> None:
+        """Under `twist`, any exception but this one would be a traceback, and one that came later would be nothing at all."""
+        try:
+            super().startService()  # type: ignore[no-untyped-call]
+        except HraftError as error:
+            raise SystemExit(f"hraft: {' '.join(str(error).split())}") from error
+
+
+def makeService(options: Options, reactor: Any = None) -> IService:
+    """One node, as the options say."""
+    if reactor is None:
+        from twisted.internet import reactor
+    use_monotonic_time(reactor)
+    process = _Process()  # type: ignore[no-untyped-call]
+    HraftService(reactor, options.settings).setServiceParent(process)  # type: ignore[no-untyped-call]
+    return process

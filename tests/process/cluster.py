@@ -1,0 +1,285 @@
+"""Real `twist hraft` processes on this machine: start, stop, kill, ask, and wait for what must become true.
+
+Every wait has a deadline and says what it waited for. Every process is ended when the test is over, whatever it did.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import hraft
+
+T = TypeVar("T")
+
+#: A busy machine with two cores is no reason to fail; a healthy one needs a tenth of this.
+PATIENCE_SECONDS = 30.0
+#: Below the ports that systems give to outgoing connections, so that a port stays free while its node is down.
+PORTS = range(20_000, 30_000)
+IN_USE = "Address already in use"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a node answered over HTTP."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str]
+
+    def json(self) -> Any:
+        """The body as JSON."""
+        return json.loads(self.body)
+
+
+def wait_until(condition: Callable[[], T], what: str, seconds: float = PATIENCE_SECONDS) -> T:
+    """Return the condition's value once it is true; fail in words when that takes too long."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds:g} s: {what}")
+        time.sleep(0.02)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on, by asking the system for each. Another process may still be quicker: see `Node.start`."""
+    found: list[int] = []
+    while len(found) < count:
+        port = random.SystemRandom().choice(PORTS)
+        try:
+            for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
+                with socket.socket(family) as probe:
+                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    probe.bind((host, port))
+        except OSError:
+            continue
+        if port not in found:
+            found.append(port)
+    return found
+
+
+class Node:
+    """One node: its directory and ports stay, its processes come and go."""
+
+    def __init__(self, cluster: Cluster, name: str, options: tuple[str, ...], join: list[Node]) -> None:
+        self.cluster = cluster
+        self.name = name
+        self.options = options
+        self.join = join
+        self.directory = cluster.folder / name
+        self.log_path = cluster.folder / f"{name}.log"
+        self.process: subprocess.Popen[bytes] | None = None
+        self.http_port, self.raft_port = free_ports(2)
+
+    @property
+    def raft_address(self) -> str:
+        """What others dial, and the node's id unless an option says otherwise."""
+        return f"localhost:{self.raft_port}"
+
+    @property
+    def http_address(self) -> str:
+        """What clients dial."""
+        return f"localhost:{self.http_port}"
+
+    @property
+    def node_id(self) -> str:
+        """As on the command line."""
+        return self.options[self.options.index("--id") + 1] if "--id" in self.options else self.raft_address
+
+    def command(self) -> list[str]:
+        """The same every time, as an operator's unit file would have it."""
+        addresses = ["--haddr", self.http_address, "--raddr", self.raft_address]
+        join = ["--join", ",".join(other.http_address for other in self.join)] if self.join else []
+        directory = [] if "--inmem" in self.options else [str(self.directory)]
+        return [*self.cluster.twist, "hraft", *addresses, *join, *self.options, *directory]
+
+    # --- processes -------------------------------------------------------------------------------
+
+    def start(self) -> Node:
+        """Start the process, which takes a moment. A first start may lose its ports to another process and gets others."""
+        is_first = not self.log_path.exists()
+        for _ in range(3):
+            with self.log_path.open("ab") as log:
+                self.process = subprocess.Popen(
+                    self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.cluster.environment
+                )
+            wait_until(lambda: self.is_listening() or not self.is_running(), f"{self.name} listens on its HTTP port")
+            if self.is_running() or not is_first or IN_USE not in self.log():
+                break
+            self.http_port, self.raft_port = free_ports(2)
+        return self
+
+    def is_running(self) -> bool:
+        """Whether there is a process that has not ended."""
+        return self.process is not None and self.process.poll() is None
+
+    def is_listening(self) -> bool:
+        """Whether anybody accepts connections on the HTTP port."""
+        with socket.socket() as probe:
+            probe.settimeout(1.0)
+            return probe.connect_ex(("127.0.0.1", self.http_port)) == 0
+
+    def send_signal(self, number: int) -> None:
+        """To the process that runs now."""
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def wait_for_exit(self, seconds: float = PATIENCE_SECONDS) -> int:
+        """The exit status of the process; negative is the signal it died of."""
+        assert self.process is not None
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"{self.name} did not end within {seconds:g} s") from None
+
+    def kill(self) -> None:
+        """kill -9, and wait until it is gone."""
+        self.send_signal(signal.SIGKILL)
+        self.wait_for_exit()
+
+    def terminate(self, seconds: float = PATIENCE_SECONDS) -> int:
+        """SIGTERM, and wait for a clean end."""
+        self.send_signal(signal.SIGTERM)
+        return self.wait_for_exit(seconds)
+
+    def end(self) -> None:
+        """At the end of a test, also of one that left the process stopped."""
+        if self.is_running():
+            self.kill()
+
+    def log(self) -> str:
+        """All that its processes have written."""
+        return self.log_path.read_text("utf-8", "replace") if self.log_path.exists() else ""
+
+    def is_started(self) -> bool:
+        """Whether its present process has said so; one that has ended before that is a failure."""
+        if not self.is_running():
+            raise AssertionError(f"{self.name} ended while it was waited for:\n{self.log()[-2000:]}")
+        return f"hraft started successfully, listening on http://{self.http_address}" in self.log().rpartition("Starting reactor...")[2]
+
+    def wait_until_started(self) -> Node:
+        """Until its log says so."""
+        wait_until(self.is_started, f"{self.name} says that it has started")
+        return self
+
+    # --- HTTP ------------------------------------------------------------------------------------
+
+    def ask(self, method: str, path: str, body: Any = None, seconds: float = 15.0, headers: dict[str, str] | None = None) -> Reply:
+        """One request on a connection of its own. Raises OSError or HTTPException when there is no answer."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=seconds)
+        try:
+            data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+            connection.request(method, path, data, headers or {})
+            response = connection.getresponse()
+            return Reply(response.status, response.read(), {name.lower(): value for name, value in response.getheaders()})
+        finally:
+            connection.close()
+
+    def set(self, key: str, value: str) -> Reply:
+        """POST /key."""
+        return self.ask("POST", "/key", {key: value})
+
+    def get(self, key: str) -> str | None:
+        """This node's own value of a key; empty where it has none, None where it does not answer."""
+        try:
+            found: str = self.ask("GET", f"/key/{key}").json()[key]
+            return found
+        except (OSError, http.client.HTTPException, ValueError, KeyError):
+            return None
+
+    def status(self) -> dict[str, Any]:
+        """GET /status, or nothing while it does not answer."""
+        try:
+            reply = self.ask("GET", "/status", seconds=5.0)
+            found: dict[str, Any] = reply.json() if reply.status == 200 else {}
+            return found
+        except (OSError, http.client.HTTPException, ValueError):
+            return {}
+
+    def leader_id(self) -> str | None:
+        """Whom this node takes for the leader."""
+        leader: str | None = (self.status().get("leader") or {}).get("id") or None
+        return leader
+
+    def wait_for_value(self, key: str, value: str) -> None:
+        """Until this node itself has it."""
+        wait_until(lambda: self.get(key) == value, f"{self.name} has {key}={value!r}")
+
+
+class Cluster:
+    """Nodes that know each other."""
+
+    def __init__(self, folder: Path, reactor: str = "default") -> None:
+        self.folder = folder
+        self.nodes: list[Node] = []
+        #: The hraft that the tests import is the one that is run, be it a checkout or an installed wheel.
+        root = str(Path(hraft.__file__).resolve().parent.parent)
+        self.environment = {**os.environ, "PYTHONPATH": root, "PYTHONUNBUFFERED": "1"}
+        self.twist = [sys.executable, "-m", "twisted", f"--reactor={reactor}", "--log-format=text"]
+
+    def node(self, *options: str, join: list[Node] | None = None) -> Node:
+        """One more node, not yet started."""
+        node = Node(self, f"node{len(self.nodes)}", options, join or [])
+        self.nodes.append(node)
+        return node
+
+    def start(self, count: int, *options: str) -> list[Node]:
+        """A cluster of that many voters, the first of which began it."""
+        first = self.node(*options).start().wait_until_started()
+        others = [self.node(*options, join=[first]).start() for _ in range(count - 1)]
+        for node in others:
+            node.wait_until_started()
+        return [first, *others]
+
+    def running(self) -> Iterator[Node]:
+        """The nodes that have a process."""
+        return (node for node in self.nodes if node.is_running())
+
+    def leader(self, seconds: float = PATIENCE_SECONDS) -> Node:
+        """The leader that all running nodes agree on, once they do."""
+
+        def agreed() -> Node | None:
+            ids = {node.leader_id() for node in self.running()}
+            return next((node for node in self.running() if ids == {node.node_id}), None)
+
+        found = wait_until(agreed, "the running nodes agree on a leader among them", seconds)
+        assert found is not None
+        return found
+
+    def followers(self) -> list[Node]:
+        """The running nodes but the leader."""
+        leader = self.leader()
+        return [node for node in self.running() if node is not leader]
+
+    def write(self, key: str, value: str, seconds: float = PATIENCE_SECONDS) -> None:
+        """Set a key through whichever node takes it."""
+
+        def written() -> bool:
+            for node in self.running():
+                try:
+                    if node.set(key, value).status == 200:
+                        return True
+                except (OSError, http.client.HTTPException):
+                    continue
+            return False
+
+        wait_until(written, f"some node takes {key}={value!r}", seconds)
+
+    def close(self) -> None:
+        """End every process."""
+        for node in self.nodes:
+            node.end()
