@@ -1,0 +1,186 @@
+# mypy: allow-untyped-calls
+"""One client's connection: refuses what is too large, too slow or malformed before any of it reaches the application.
+
+Twisted reads a whole body before anything of ours is called, so the limits must be here. Knows nothing of what is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from io import BytesIO
+from typing import Any
+
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel
+from twisted.web.server import Request
+
+from hraft import limits
+from hraft.web.bodies import too_large
+from hraft.web.problems import NOT_DONE, Problem, retry_later
+
+
+class BoundedRequest(Request):
+    """A request whose body stays under the limit also when its length was not told beforehand."""
+
+    channel: Any
+    content: Any
+
+    def gotLength(self, length: int | None) -> None:
+        # Never a temporary file, which is what Twisted uses for large bodies: the reactor thread does not wait for a disk.
+        self.content = BytesIO()
+
+    def handleContentChunk(self, data: bytes) -> None:
+        if self.content.tell() + len(data) > limits.REQUEST_BODY_BYTES:
+            self.channel.refuse(too_large(None))
+        else:
+            self.content.write(data)
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        super().requestReceived(command, _origin_form(path), version)
+
+
+class Channel(HTTPChannel):
+    """Reads requests one after the other.
+
+    At most one timer runs, for whichever comes next: the end of the time in which a request must arrive, the end of a
+    refused client's grace, or of a closing connection's.
+    """
+
+    site: Any
+    transport: Any
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._timer: IDelayedCall | None = None
+        self._is_receiving = False
+        self._is_handling = False
+        #: The client is asked for nothing more: what it still sends is forgotten.
+        self._is_done = False
+        self._is_last = False
+
+    # --- a connection's life ---------------------------------------------------------------------
+
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        self.site.opened(self)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._stop_timer()
+        super().connectionLost(reason)
+        self.site.closed(self)
+
+    def loseConnection(self) -> None:
+        """Deliver what was written, then close; but do not wait for ever for a client that does not read (O4)."""
+        self._is_done = True
+        self._start_timer(limits.HTTP_CLOSE_TIMEOUT_SECONDS, self.transport.abortConnection)
+        super().loseConnection()
+
+    def timeoutConnection(self) -> None:
+        """Nothing came for a long time, and nothing is owed."""
+        self.loseConnection()
+
+    def finish(self) -> None:
+        """Answer what is in hand, then close: the node is stopping."""
+        self._is_last = True
+        if self._is_handling:
+            self.persistent = False
+            for request in self.requests:
+                request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
+        elif self._is_receiving:
+            self.refuse(retry_later("stopping", "this node is stopping; ask another one", outcome=NOT_DONE))
+        elif not self._is_done:
+            self.loseConnection()
+
+    # --- receiving -------------------------------------------------------------------------------
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._is_done:
+            return
+        if not self._is_handling:
+            self._is_receiving = True
+        super().dataReceived(data)
+        if self._is_receiving and self._timer is None:
+            self._start_timer(limits.REQUEST_TIMEOUT_SECONDS, self._too_slow)
+
+    def lineReceived(self, line: bytes) -> None:
+        if not self._is_done:
+            super().lineReceived(line)
+
+    def rawDataReceived(self, data: bytes) -> None:
+        if not self._is_done:
+            super().rawDataReceived(data)
+
+    def allHeadersReceived(self) -> None:
+        if self.length is not None and self.length > limits.REQUEST_BODY_BYTES:
+            # Before the super call, which would answer `Expect: 100-continue` with an invitation.
+            self.refuse(too_large(self.length))
+        else:
+            super().allHeadersReceived()
+
+    def allContentReceived(self) -> None:
+        if self._is_done:
+            return
+        self._is_receiving = False
+        self._is_handling = True
+        self._stop_timer()
+        super().allContentReceived()
+
+    def requestDone(self, request: Any) -> None:
+        self._is_handling = False
+        if self._is_last:
+            self.persistent = False
+        super().requestDone(request)
+
+    # --- refusing --------------------------------------------------------------------------------
+
+    def refuse(self, problem: Problem) -> None:
+        """Answer before the request is whole, and close.
+
+        Closing at once, with bytes of the client's still unread, would reset the connection and destroy the answer on its way.
+        So what comes is read and forgotten for a moment.
+        """
+        if self._is_done:
+            return
+        self._is_done = True
+        self._is_receiving = False
+        self.setTimeout(None)
+        self.transport.write(problem.response())
+        self._start_timer(limits.REFUSED_LINGER_SECONDS, self.loseConnection)
+
+    def _too_slow(self) -> None:
+        seconds = limits.REQUEST_TIMEOUT_SECONDS
+        self.refuse(Problem(408, "too_slow", f"the request did not arrive within {seconds:g} s", outcome=NOT_DONE))
+
+    def _respondToBadRequestAndDisconnect(self) -> None:
+        """Twisted's one answer to whatever it cannot parse."""
+        detail = f"this is not HTTP/1.1, or its request line and headers have more than {self.totalHeadersSize} bytes"
+        self.refuse(Problem(400, "bad_request", detail, outcome=NOT_DONE))
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        self._respondToBadRequestAndDisconnect()
+
+    # --- the timer -------------------------------------------------------------------------------
+
+    def _start_timer(self, seconds: float, function: Callable[[], object]) -> None:
+        self._stop_timer()
+
+        def due() -> None:
+            self._timer = None
+            function()
+
+        self._timer = self.callLater(seconds, due)
+
+    def _stop_timer(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+
+
+def _origin_form(target: bytes) -> bytes:
+    """`http://host/path`, which a client that takes us for its proxy sends, is `/path` to us (RFC 9112, Section 3.2.2)."""
+    if not target.startswith((b"http://", b"https://")):
+        return target
+    _, slash, rest = target.partition(b"://")[2].partition(b"/")
+    return b"/" + rest if slash else b"/"

@@ -1,0 +1,62 @@
+"""What the web needs of a node. `hraft.service` has it; so has a test's node that answers when told."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+
+from hraft.interfaces import JoinOutcome, StateMachine
+from hraft.raft.ready import NodeStatus
+
+
+class Leader(Protocol):
+    """Who leads, as far as this node knows. `http_address` is host:port, and None until that node has said it."""
+
+    @property
+    def node_id(self) -> str: ...
+    @property
+    def raft_address(self) -> str: ...
+    @property
+    def http_address(self) -> str | None: ...
+
+
+class Applied(Protocol):
+    """A command was committed and applied at `index`. `result` is the state machine's, or its JSON where it came from a peer."""
+
+    @property
+    def index(self) -> int: ...
+    @property
+    def result(self) -> Any: ...
+
+
+class Node(Protocol):
+    """One node of a cluster. Deferreds fail with errors of `hraft.errors`; cancelling one detaches who waits, and no more."""
+
+    @property
+    def node_id(self) -> str: ...
+    @property
+    def cluster_id(self) -> str: ...
+    @property
+    def raft_address(self) -> str: ...
+    @property
+    def http_address(self) -> str: ...
+
+    @property
+    def state_machine(self) -> StateMachine:
+        """The present one: a snapshot from the leader replaces it, so it is never kept."""
+
+    def status(self) -> NodeStatus: ...
+
+    def leader(self) -> Leader | None: ...
+
+    def propose(self, command: bytes) -> Deferred[Any]:
+        """Fires with an Applied. Fails with NotLeader, ProposalDropped or OutcomeUnknown."""
+
+    def submit(self, command: bytes) -> Deferred[Any]:
+        """The same on any node: passed to the leader where this node does not lead."""
+
+    def confirm_read(self) -> Deferred[int]:
+        """Fires when whatever was acknowledged before the call can be read from this node's state machine."""
+
+    def join(self, node_id: str, address: str, empty_log: bool | None = None) -> Deferred[JoinOutcome]: ...

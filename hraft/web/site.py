@@ -1,0 +1,102 @@
+# mypy: allow-untyped-calls
+"""The HTTP server: how many connections there may be, and when the last of them has its answer.
+
+No access log: it costs more than it tells. Knows nothing of what is asked.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.internet.protocol import Protocol
+from twisted.web.resource import IResource
+from twisted.web.server import Site
+
+from hraft import limits
+from hraft.web.channel import BoundedRequest, Channel
+from hraft.web.problems import NOT_DONE, Problem, retry_later
+
+
+class HttpSite(Site):
+    """Serves `resource` to at most `connections_count` clients at a time; others are told to come back."""
+
+    noisy = False
+    protocol = Channel  # type: ignore[assignment]
+
+    def __init__(self, resource: IResource, clock: IReactorTime, connections_count: int = limits.HTTP_CONNECTIONS_COUNT) -> None:
+        # Parsing forms would cost more than all the rest of a request, for bodies that are never forms.
+        super().__init__(
+            resource,
+            requestFactory=BoundedRequest,
+            parsePOSTFormSubmission=False,
+            timeout=limits.IDLE_CONNECTION_TIMEOUT_SECONDS,
+            reactor=clock,
+        )
+        self._connections_count = connections_count
+        self._channels: dict[Channel, None] = {}
+        self._drained: list[Deferred[None]] | None = None
+
+    def drained(self) -> Deferred[None]:
+        """Begin to stop: close idle connections, answer what is in hand, and fire when the last answer has been delivered."""
+        deferred: Deferred[None] = Deferred()
+        if self._drained is None:
+            self._drained = []
+            for channel in list(self._channels):
+                channel.finish()
+        self._drained.append(deferred)
+        self._look_whether_drained()
+        return deferred
+
+    # --- connections -----------------------------------------------------------------------------
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        if self._drained is not None:
+            return _TurnedAway(retry_later("stopping", "this node is stopping; ask another one", outcome=NOT_DONE))
+        if len(self._channels) >= self._connections_count:
+            detail = f"{self._connections_count} connections are open already, and that is the limit"
+            return _TurnedAway(retry_later("too_many_connections", detail, outcome=NOT_DONE))
+        return super().buildProtocol(addr)
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """Not HTTP/2: Twisted's has none of the limits of `hraft.web.channel`."""
+        return [b"http/1.1"]
+
+    def opened(self, channel: Channel) -> None:
+        """A client has connected."""
+        self._channels[channel] = None
+
+    def closed(self, channel: Channel) -> None:
+        """A client is gone, for whatever reason."""
+        self._channels.pop(channel, None)
+        self._look_whether_drained()
+
+    def _look_whether_drained(self) -> None:
+        if self._drained and not self._channels:
+            waiting, self._drained = self._drained, []
+            for deferred in waiting:
+                deferred.callback(None)
+
+    # --- no access log ---------------------------------------------------------------------------
+
+    def startFactory(self) -> None:
+        pass
+
+    def stopFactory(self) -> None:
+        pass
+
+    def log(self, request: Any) -> None:
+        pass
+
+
+class _TurnedAway(Protocol):
+    """A client that is one too many: told so, and closed."""
+
+    def __init__(self, problem: Problem) -> None:
+        self._problem = problem
+
+    def connectionMade(self) -> None:
+        assert self.transport is not None
+        self.transport.write(self._problem.response())
+        self.transport.loseConnection()

@@ -1,0 +1,236 @@
+"""What the tests of the web share: a node that answers when told, and a client's end of one connection."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from treq.testing import StubTreq
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransportWithDisconnection
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from hraft.errors import NotLeader
+from hraft.kv.commands import Command, decode_command, encode_command
+from hraft.kv.store import KeyValueStore
+from hraft.raft.configuration import Configuration
+from hraft.raft.entry import EntryId
+from hraft.raft.ready import NodeStatus, Role
+from hraft.web.keys import KeyApi
+from hraft.web.node import Node
+from hraft.web.site import HttpSite
+
+URL = "http://node0"
+CONFIGURATION = Configuration({"node0": "host0:12000", "node1": "host1:12001"}, {"node2": "host2:12002"})
+
+
+@dataclass(frozen=True, slots=True)
+class ToldLeader:
+    """A leader hint, as the service gives it."""
+
+    node_id: str = "node1"
+    raft_address: str = "host1:12001"
+    http_address: str | None = "host1:11001"
+
+
+@dataclass(frozen=True, slots=True)
+class ToldApplied:
+    """What a proposal fires with."""
+
+    index: int
+    result: Any
+
+
+@dataclass
+class Asked:
+    """One question to the node, which waits until the test answers it."""
+
+    how: str
+    arguments: tuple[Any, ...]
+    answer: Deferred[Any]
+    is_cancelled: bool = False
+
+    @property
+    def command(self) -> Command:
+        return decode_command(self.arguments[0])
+
+
+@dataclass
+class ToldNode:
+    """A node0 that leads, or not, and answers when told."""
+
+    node_id: str = "node0"
+    cluster_id: str = "c1"
+    raft_address: str = "host0:12000"
+    http_address: str = "host0:11000"
+    leads: bool = True
+    known_leader: ToldLeader | None = None
+    configuration: Configuration = CONFIGURATION
+    state_machine: KeyValueStore = field(default_factory=KeyValueStore)
+    asked: list[Asked] = field(default_factory=list)
+    #: Apply and answer every proposal at once.
+    at_once: bool = True
+
+    def put(self, command: Command) -> None:
+        self.state_machine.apply(1, encode_command(command))
+
+    def ask(self, how: str, *arguments: Any) -> Deferred[Any]:
+        def cancelled(_: Deferred[Any]) -> None:
+            asked.is_cancelled = True
+
+        asked = Asked(how, arguments, Deferred(cancelled))
+        self.asked.append(asked)
+        if how == "propose" and not self.leads:
+            asked.answer.errback(NotLeader(self.known_leader.node_id if self.known_leader else None))
+        elif self.at_once and how in ("propose", "submit"):
+            asked.answer.callback(ToldApplied(len(self.asked), self.state_machine.apply(len(self.asked), arguments[0])))
+        return asked.answer
+
+    def propose(self, command: bytes) -> Deferred[Any]:
+        return self.ask("propose", command)
+
+    def submit(self, command: bytes) -> Deferred[Any]:
+        return self.ask("submit", command)
+
+    def confirm_read(self) -> Deferred[Any]:
+        return self.ask("confirm_read")
+
+    def join(self, node_id: str, address: str, empty_log: bool | None = None) -> Deferred[Any]:
+        return self.ask("join", node_id, address, empty_log)
+
+    def leader(self) -> ToldLeader | None:
+        return ToldLeader(self.node_id, self.raft_address, self.http_address) if self.leads else self.known_leader
+
+    def status(self) -> NodeStatus:
+        leader = self.leader()
+        return NodeStatus(
+            node_id=self.node_id,
+            role=Role.LEADER if self.leads else Role.FOLLOWER,
+            term=3,
+            leader_id=leader.node_id if leader else None,
+            last=EntryId(3, 9),
+            first_index=2,
+            snapshot_index=1,
+            persisted_index=8,
+            commit_index=7,
+            applied_index=6,
+            configuration=self.configuration,
+            configuration_committed=True,
+            followers={},
+        )
+
+
+def typed(node: ToldNode) -> Node:
+    """mypy checks here that the tests' node is what the web asks for."""
+    return node
+
+
+class _Transport(StringTransportWithDisconnection):
+    """Knows aborting, and can be slow to close as a socket with unsent bytes is."""
+
+    is_slow_to_close = False
+    is_aborted = False
+
+    def loseConnection(self) -> None:
+        self.disconnecting = True
+        if not self.is_slow_to_close:
+            super().loseConnection()
+
+    def abortConnection(self) -> None:
+        self.is_aborted = True
+        super().loseConnection()
+
+    def getPeer(self) -> IPv4Address:
+        return IPv4Address("TCP", "192.0.2.1", 31337)
+
+    def getHost(self) -> IPv4Address:
+        return IPv4Address("TCP", "192.0.2.2", 11000)
+
+
+class Client:
+    """The client's end of one connection to a site."""
+
+    def __init__(self, site: HttpSite) -> None:
+        self.transport = _Transport()
+        self.protocol = site.buildProtocol(IPv4Address("TCP", "192.0.2.1", 31337))
+        self.transport.protocol = self.protocol
+        self.protocol.makeConnection(self.transport)
+
+    def send(self, data: bytes) -> None:
+        self.protocol.dataReceived(data)
+
+    def received(self) -> bytes:
+        """What came since the last look."""
+        data: bytes = self.transport.value()
+        self.transport.clear()
+        return data
+
+    def hang_up(self) -> None:
+        self.transport.connected = False
+        self.protocol.connectionLost(Failure(ConnectionDone()))
+
+    @property
+    def is_closed(self) -> bool:
+        return not self.transport.connected
+
+
+class Served:
+    """A node, its site and a clock, without a network."""
+
+    def __init__(self, forward: bool = False, **limits: Any) -> None:
+        self.node = ToldNode()
+        self.clock = Clock()
+        self.site = HttpSite(KeyApi(typed(self.node), forward).resource(), self.clock, **limits)
+        self.clients: list[Client] = []
+
+    def connect(self) -> Client:
+        self.clients.append(Client(self.site))
+        return self.clients[-1]
+
+
+def post(body: bytes, *headers: str, path: str = "/key") -> bytes:
+    """The bytes of a POST."""
+    lines = [f"POST {path} HTTP/1.1", "Host: localhost", *headers, f"Content-Length: {len(body)}", "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+def get(path: str, *headers: str, method: str = "GET") -> bytes:
+    """The bytes of a request without a body."""
+    return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: localhost", *headers, "", ""]).encode()
+
+
+class ApiTestCase(SynchronousTestCase):
+    """A KeyApi over a node that answers when told."""
+
+    forward = False
+
+    def setUp(self) -> None:
+        self.node = ToldNode(at_once=False)
+        self.treq = StubTreq(KeyApi(typed(self.node), self.forward).resource())
+
+    def request(self, method: str, path: str, **more: Any) -> Deferred[Any]:
+        answer: Deferred[Any] = self.treq.request(method, URL + path, allow_redirects=False, **more)
+        return answer
+
+    def answered(self, answer: Deferred[Any], status: int) -> tuple[Any, bytes]:
+        """The response, which must be there by now, and its body."""
+        self.treq.flush()
+        response = self.successResultOf(answer)
+        body = self.successResultOf(self.treq.content(response))
+        self.assertEqual(status, response.code, body)
+        return response, body
+
+    def refused(self, answer: Deferred[Any], status: int) -> tuple[Any, dict[str, Any]]:
+        """The same for an error, whose body is a problem."""
+        response, body = self.answered(answer, status)
+        self.assertEqual(["application/problem+json"], response.headers.getRawHeaders("Content-Type"))
+        self.assertEqual(["nosniff"], response.headers.getRawHeaders("X-Content-Type-Options"))
+        problem = json.loads(body)
+        self.assertEqual(["about:blank", status], [problem["type"], problem["status"]])
+        self.assertTrue(problem["title"] and problem["detail"] and problem["code"])
+        return response, problem
