@@ -119,6 +119,7 @@ class AcceptedConnections(Factory):
         self._complain((connection.host, claimed_id), objection)
 
     def greeted(self, connection: AcceptedConnection) -> None:
+        """The newest connection of a peer counts: it would not have dialled anew if the one before were any good."""
         assert connection.peer is not None and connection.purpose is not None
         self._complaints.pop((connection.host, connection.peer.node_id), None)
         if connection.purpose is Purpose.DIAL_BACK:

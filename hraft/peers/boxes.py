@@ -34,7 +34,7 @@ class BoxParser:
             length = (buffer[at] << 8) | buffer[at + 1]
             if length > _KEY_BYTES and key is None:
                 raise BadMessage(f"this is not AMP: a key has at most {_KEY_BYTES} bytes, got {buffer[at : at + 40]!r}")
-            if self._box_bytes + length > self.size_limit_bytes:
+            if self._box_bytes + 2 + length > self.size_limit_bytes:
                 raise BadMessage(f"a box is longer than the limit of {self.size_limit_bytes} bytes")
             end = at + 2 + length
             if end > last + 2:

@@ -25,6 +25,8 @@ HELLO_ANSWER = Shape(PeerIdentity, Hello.response)
 
 
 class DialledConnection(PeerConnection):
+    """Speaks first, once `connect` has made it."""
+
     async def greet(self, expected: str, purpose: Purpose) -> None:
         """Say hello and judge the answer. Raises WrongPeer, or whatever else an answer can fail with."""
         try:

@@ -61,6 +61,7 @@ class Link:
         self._waiting: list[Deferred[DialledConnection]] = []
 
     def send(self, data: bytes) -> None:
+        """Send the bytes of a box, now or when dialling is done, or drop them."""
         if self.connection is not None:
             self._note_queue(self.connection.send(data))
         elif self._may_wait() and self._pending_bytes + len(data) <= limits.PEER_QUEUE_BYTES:

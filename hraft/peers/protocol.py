@@ -32,6 +32,15 @@ from hraft.raft.messages import Envelope
 Responder = Callable[[dict[bytes, bytes]], "Awaitable[dict[bytes, bytes]]"]
 
 
+class _Dispatcher(amp.BoxDispatcher):
+    """AMP's questions and answers."""
+
+    def ask(self, command: bytes, strings: dict[bytes, bytes]) -> Deferred[dict[bytes, bytes]]:
+        """What `callRemoteString` does, which takes no argument named "command"."""
+        asked: Deferred[dict[bytes, bytes]] = self._sendBoxCommand(command, amp.AmpBox(strings))  # type: ignore[no-untyped-call]
+        return asked
+
+
 @implementer(amp.IBoxSender, amp.IResponderLocator)
 class PeerConnection(Protocol):
     """`peer` is None until the hello is done, and from then on the sender of everything that arrives."""
@@ -49,7 +58,7 @@ class PeerConnection(Protocol):
         self._is_lost = False
         self._closed_listeners: list[Callable[[str], None]] = []
         self._parser = BoxParser(limits.PEER_HELLO_BYTES)
-        self._dispatcher = amp.BoxDispatcher(self)
+        self._dispatcher: Any = _Dispatcher(self)  # type: ignore[no-untyped-call]
         self._asked_count = 0
         self._answering_count = 0
         self._outbox: Outbox
@@ -82,9 +91,7 @@ class PeerConnection(Protocol):
         if self._asked_count >= limits.PEER_REQUESTS_COUNT:
             return fail(PeerUnreachable(f"{self._asked_count} questions wait for an answer already"))
         self._asked_count += 1
-        arguments = {key.decode("ascii"): value for key, value in strings.items()}
-        asked: Deferred[dict[bytes, bytes]] = self._dispatcher.callRemoteString(command, **arguments)
-        return asked.addBoth(self._answered)
+        return cast("Deferred[dict[bytes, bytes]]", self._dispatcher.ask(command, strings)).addBoth(self._answered)
 
     def _answered(self, result: Any) -> Any:
         self._asked_count -= 1
