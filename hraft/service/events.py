@@ -25,6 +25,7 @@ class Events:
     # --- starting and stopping -------------------------------------------------------------------
 
     def recovered(self, notes: tuple[str, ...], term: int, last_index: int, snapshot_index: int) -> None:
+        """What was found on disk, and what had to be repaired."""
         for note in notes:
             _log.warn("{node}: {note}", node=self._node_id, note=note)
         if last_index:
@@ -68,6 +69,7 @@ class Events:
         )
 
     def configuration_committed(self, configuration: Configuration, index: int, term: int) -> None:
+        """Who belongs to the cluster now, for good."""
         _log.info(
             "{node}: members as of entry {index}: voters {voters}, learners {learners}",
             node=self._node_id,

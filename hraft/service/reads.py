@@ -101,6 +101,7 @@ class WaitingReads:
                 self.confirm(ready.read_id, ready.read_index)
 
     def confirm(self, read_id: int, read_index: int) -> None:
+        """The leader was confirmed: answer now, or once that index is applied here."""
         read = self._unconfirmed.pop(read_id, None)
         if read is None:
             return
@@ -130,6 +131,7 @@ class WaitingReads:
             read.fail(ReadFailed(f"not confirmed within {self._timeout_seconds:g} s: no quorum, or this node lags behind"))
 
     def fail_all(self, reason: str) -> None:
+        """This node stops."""
         waiting, self._by_deadline = self._by_deadline, deque()
         self._unconfirmed.clear()
         self._unapplied.clear()

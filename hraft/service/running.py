@@ -142,6 +142,7 @@ class Running:
         self.forwarding.read_index().addCallbacks(confirmed, failed)
 
     def turned(self) -> None:
+        """Follow what the node has become in this turn."""
         node = self.node
         self._events.reign(node.role, node.current_term, node.leader_id, node.last_index)
         leading_term = node.current_term if node.role is Role.LEADER else None
@@ -157,6 +158,7 @@ class Running:
         self._look_at_waiting()
 
     def ticked(self) -> None:
+        """End what took too long. No client has a timer of its own."""
         now = self._clock.seconds()
         self.proposals.expire(now)
         self.reads.expire(now)

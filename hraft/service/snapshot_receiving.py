@@ -43,6 +43,7 @@ class _Receiving:
         self.heard_at = now
 
     def is_of(self, sender: str, chunk: SnapshotChunk) -> bool:
+        """Whether that chunk goes on with this transfer."""
         return (self.sender, self.term, self.snapshot.id, self.total_bytes) == (
             sender,
             chunk.term,

@@ -72,9 +72,9 @@ class SnapshotSending:
         return len(self._sendings)
 
     def start(self, peer: str, term: int) -> None:
-        """Send the newest snapshot to `peer`, unless that is under way."""
+        """Send the newest snapshot to `peer`, unless that is under way: the node asks again now and then."""
         old = self._sendings.get(peer)
-        if old is not None and old.term == term and not old.failed_reason:
+        if old is not None and old.term == term:
             return
         if old is not None:
             self._end(old)
@@ -122,12 +122,19 @@ class SnapshotSending:
                 self._wake()
         elif now - sending.progressed_at >= limits.SNAPSHOT_TRANSFER_TIMEOUT_SECONDS:
             self._fail(sending, f"no progress for {limits.SNAPSHOT_TRANSFER_TIMEOUT_SECONDS:g} s")
-        elif sending.is_delivered and node.status().followers[sending.peer].progress != "snapshot":
-            assert sending.chunk is not None
-            self._events.snapshot_sent(sending.chunk.snapshot, sending.peer)
+        elif sending.is_delivered and self._has_installed(sending):
             self._end(sending)
         elif sending.chunk is not None and not sending.is_reading and now - sending.sent_at >= limits.SNAPSHOT_RESEND_SECONDS:
             self._send(sending, sending.chunk)
+
+    def _has_installed(self, sending: _Sending) -> bool:
+        """Whether the follower's node has said that it is as far as the snapshot."""
+        assert sending.chunk is not None
+        snapshot = sending.chunk.snapshot
+        has_installed = self._node.status().followers[sending.peer].match_index >= snapshot.index
+        if has_installed:
+            self._events.snapshot_sent(snapshot, sending.peer)
+        return has_installed
 
     def _opened(self, reader: SnapshotReader, sending: _Sending) -> None:
         if sending.is_over:

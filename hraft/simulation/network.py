@@ -193,6 +193,7 @@ class SimulatedTransport:
         return other._peers.get(self.node_id) == self.address
 
     def receive(self, envelope: Envelope | ChunkEnvelope) -> None:
+        """Hand in what arrived."""
         assert self._receivers is not None
         sender = self.way_to(envelope.sender)
         if sender is not None:

@@ -246,6 +246,6 @@ class Cluster:
 EAGER = SnapshotPolicy(entries_count=20, log_bytes=1 << 30, kept_entries_count=2, kept_bytes=1 << 20)
 
 
-def losing(kind: type, chance: float, random: Random) -> Callable[[Envelope | ChunkEnvelope], bool]:
+def losing(kind: type, chance: float, dice: Random) -> Callable[[Envelope | ChunkEnvelope], bool]:
     """For `Network.lets_pass`: lose some of one kind of message."""
-    return lambda envelope: not isinstance(envelope.message, kind) or random.random() >= chance
+    return lambda envelope: not isinstance(envelope.message, kind) or dice.random() >= chance
