@@ -30,7 +30,16 @@ setup(
         "sortedcontainers>=2.4",
     ],
     extras_require={
-        "test": ["pytest>=8", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "pytest-cov>=5", "hypothesis>=6.100"],
+        "test": [
+            "pytest>=8",
+            "pytest-timeout>=2.3",
+            "pytest-xdist>=3.6",
+            "pytest-cov>=5",
+            "hypothesis>=6.100",
+            # A wheel is built and installed by a test, without going to an index.
+            "setuptools>=70.1",
+            "pip>=22.3",
+        ],
         "dev": ["mypy>=1.13", "mypy-zope>=1.0.9", "ruff>=0.8", "tox>=4.20; python_version >= '3.11'", "build>=1.2"],
     },
     classifiers=[

@@ -10,7 +10,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from cluster import Cluster, Node, wait_until
+from cluster import Cluster, Reply, wait_until
 
 
 @pytest.mark.scenario("N7", "L21")
@@ -113,9 +113,9 @@ def test_no_quorum(cluster: Cluster) -> None:
     assert leader.get("a") == "1", "what it has can still be read"
 
 
-def outcome(reply: object) -> str:
+def outcome(reply: Reply) -> str:
     """Which of the three a write's answer is."""
-    found: str = reply.json()["outcome"]  # type: ignore[attr-defined]
+    found: str = reply.json()["outcome"]
     return found
 
 
@@ -169,7 +169,7 @@ def test_sigterm_hands_leadership_over(cluster: Cluster) -> None:
 
 
 def test_sigterm_answers_clients_in_flight(cluster: Cluster) -> None:
-    """Nobody's connection is cut: each gets an answer, and what was acknowledged is there."""
+    """Who was let in gets an answer, who comes too late learns at once that nothing was done, and what was acknowledged is there."""
     cluster.start(3)
     leader = cluster.leader()
     with ThreadPoolExecutor(8) as pool:
@@ -177,10 +177,11 @@ def test_sigterm_answers_clients_in_flight(cluster: Cluster) -> None:
         def write(number: int) -> tuple[int, int]:
             try:
                 return number, leader.set(f"k{number}", "v").status
-            except ConnectionRefusedError:
+            except (ConnectionRefusedError, ConnectionResetError):  # the latter, if the kernel had it and the node never saw it
                 return number, 0
 
         futures = [pool.submit(write, number) for number in range(200)]
+        futures[20].result()
         leader.send_signal(signal.SIGTERM)
         replies = [future.result() for future in futures]
     leader.wait_for_exit(10)
@@ -200,8 +201,3 @@ def test_a_lone_node_stops_at_once(cluster: Cluster, number: int) -> None:
     assert node.wait_for_exit(10) in (-number, 0, 130)
     assert time.monotonic() - began < 3
     assert "Traceback" not in node.log()
-
-
-def entries_applied(node: Node) -> int:
-    """How far a node has got."""
-    return int(node.status().get("applied_index", 0))
