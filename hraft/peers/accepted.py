@@ -128,7 +128,11 @@ class AcceptedConnections(Factory):
         before = self._by_peer.get((peer, purpose))
         self._by_peer[peer, purpose] = connection
         self.log.info(
-            "peer {peer} connected from {address} for {purpose}", peer=peer, address=connection.host, purpose=purpose.value
+            "{node}: {peer} connected from {address} for {purpose}",
+            node=self._me.node_id,
+            peer=peer,
+            address=connection.host,
+            purpose=purpose.value,
         )
         if before is not None:
             before.abort("the peer dialled anew")
@@ -144,7 +148,8 @@ class AcceptedConnections(Factory):
         if self._by_peer.get((peer, purpose)) is connection:
             del self._by_peer[peer, purpose]
             self.log.info(
-                "peer {peer} at {address} hung up its connection for {purpose}: {reason}",
+                "{node}: {peer} at {address} hung up its connection for {purpose}: {reason}",
+                node=self._me.node_id,
                 peer=peer,
                 address=connection.host,
                 purpose=purpose.value,
@@ -157,4 +162,10 @@ class AcceptedConnections(Factory):
         if len(self._complaints) >= limits.PEER_CONNECTIONS_COUNT:
             self._complaints.clear()
         self._complaints[who] = reason
-        self.log.warn("refused a connection from {address}: {reason}", address=who[0], peer=who[1], reason=reason)
+        self.log.warn(
+            "{node}: refused a connection from {address}: {reason}",
+            node=self._me.node_id,
+            address=who[0],
+            peer=who[1],
+            reason=reason,
+        )

@@ -42,7 +42,10 @@ class BoxParser:
             self._box_bytes += 2 + length
             part, at = buffer[at + 2 : end], end
             if key is not None:
-                self._check_room(key, box)
+                if key in box:
+                    raise BadMessage(f"the key {key!r} stands twice in a box")
+                if len(box) >= PEER_FRAME_PARTS_COUNT:
+                    raise BadMessage(f"a box has more keys than {PEER_FRAME_PARTS_COUNT}")
                 box[key], key = part, None
             elif part:
                 key = part
@@ -50,12 +53,6 @@ class BoxParser:
                 yield box
                 box, self._box_bytes = {}, 0
         self._rest, self._key, self._box = buffer[at:], key, box
-
-    def _check_room(self, key: bytes, box: dict[bytes, bytes]) -> None:
-        if key in box:
-            raise BadMessage(f"the key {key!r} stands twice in a box")
-        if len(box) >= PEER_FRAME_PARTS_COUNT:
-            raise BadMessage(f"a box has more keys than {PEER_FRAME_PARTS_COUNT}")
 
 
 def serialized(box: dict[bytes, bytes]) -> bytes:

@@ -40,6 +40,7 @@ class Link:
     def __init__(
         self,
         clock: IReactorTime,
+        node_id: str,
         target: Target,
         dial: Callable[[Target], Deferred[DialledConnection]],
         jitter: Callable[[], float],
@@ -47,6 +48,7 @@ class Link:
         self.target = target
         self.connection: DialledConnection | None = None
         self._clock = clock
+        self._node_id = node_id
         self._dial = dial
         self._jitter = jitter
         self._dialling: Deferred[DialledConnection] | None = None
@@ -112,7 +114,7 @@ class Link:
         self.connection = connection
         self._connected_at_seconds = self._clock.seconds()
         self._complaint = ""
-        self.log.info("connected to {peer} at {address} for {purpose}", **self._fields())
+        self.log.info("{node}: connected to {peer} at {address} for {purpose}", **self._fields())
         pending, self._pending, self._pending_bytes = self._pending, [], 0
         for data in pending:
             connection.send(data)
@@ -125,7 +127,7 @@ class Link:
         self._dialling = None
         if self._is_closed and failure.check(CancelledError):
             return
-        self._complain("cannot reach {peer} at {address} for {purpose}: {reason}", failure.getErrorMessage())
+        self._complain("{node}: cannot reach {peer} at {address} for {purpose}: {reason}", failure.getErrorMessage())
         assert failure.value is not None
         self._disappoint(failure.value)
         self._wait()
@@ -137,7 +139,7 @@ class Link:
             # Not for a peer that takes every hello and hangs up at once: it would be dialled without a pause.
             self._failures_count = 0
         if not self._is_closed:
-            self._complain("lost {peer} at {address} for {purpose}: {reason}", reason)
+            self._complain("{node}: lost {peer} at {address} for {purpose}: {reason}", reason)
             self._wait()
 
     def _disappoint(self, reason: BaseException) -> None:
@@ -163,7 +165,7 @@ class Link:
         if was_taken == self._is_full:
             self._is_full = not was_taken
             if self._is_full:
-                self.log.warn("{peer} at {address} does not take what it is sent: messages are dropped", **self._fields())
+                self.log.warn("{node}: {peer} at {address} does not take what it is sent: messages are dropped", **self._fields())
 
     def _complain(self, message: str, reason: str) -> None:
         """Once for each reason, not once for each try."""
@@ -172,4 +174,5 @@ class Link:
             self.log.warn(message, reason=reason, **self._fields())
 
     def _fields(self) -> dict[str, str]:
-        return {"peer": self.target.peer, "address": self.target.address, "purpose": self.target.purpose.value}
+        target = self.target
+        return {"node": self._node_id, "peer": target.peer, "address": target.address, "purpose": target.purpose.value}

@@ -167,7 +167,10 @@ class PeerConnection(Protocol):
             except HraftError as error:
                 raise as_amp_error(error) from error
             except Exception as error:
-                self.log.failure("{command} from {peer} met a defect", peer=self.name, command=name.decode("ascii", "replace"))
+                command = name.decode("ascii", "replace")
+                self.log.failure(
+                    "{node}: {command} from {peer} met a defect", node=self.me.node_id, peer=self.name, command=command
+                )
                 raise amp.RemoteAmpError(amp.UNKNOWN_ERROR_CODE, "a defect, logged by the node that was asked") from error
             finally:
                 self._answering_count -= 1

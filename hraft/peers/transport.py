@@ -78,7 +78,9 @@ class AmpTransport:
         for peer, address in self._addresses.items():
             for purpose in (Purpose.MESSAGES, Purpose.BULK):
                 if (peer, purpose) not in self._links:
-                    self._links[peer, purpose] = Link(self._reactor, Target(peer, address, purpose), self._dial, self._jitter)
+                    self._links[peer, purpose] = Link(
+                        self._reactor, self.identity.node_id, Target(peer, address, purpose), self._dial, self._jitter
+                    )
             self._links[peer, Purpose.MESSAGES].open()
 
     def send(self, envelope: Envelope) -> None:
@@ -124,7 +126,8 @@ class AmpTransport:
         try:
             way.send(encode_message(envelope.message))
         except BadMessage as error:
-            self.log.error("a message to {peer} was not sent: {reason}", peer=envelope.to, reason=str(error))
+            node = self.identity.node_id
+            self.log.error("{node}: a message to {peer} was not sent: {reason}", node=node, peer=envelope.to, reason=str(error))
 
     async def _call(self, to: str, request: Request) -> Any:
         question = question_for(request)
@@ -152,7 +155,7 @@ class AmpTransport:
             return fail(PeerUnreachable("this node has not started, or is stopping"))
         try:
             endpoint = self._endpoint(target.address)
-        except BadAddress as error:
+        except (BadAddress, ValueError) as error:
             return fail(PeerUnreachable(str(error)))
         connection = DialledConnection(self._reactor, self.identity, self._receivers)
         connection.when_closed(lambda reason: self._dialled.discard(connection))
