@@ -40,3 +40,18 @@ def decode_result(data: bytes) -> Result:
         return _decoder.decode(data)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise BadMessage(f"this is not the result of a command: {error}: {data[:80]!r}") from error
+
+
+def result_of(value: object) -> Result:
+    """The result that a node hands over: the store's own, or what became of its JSON on the way from another node.
+
+    Raises BadMessage where it is neither.
+    """
+    if isinstance(value, Written | Refused):
+        return value
+    if isinstance(value, bytes):
+        return decode_result(value)
+    try:
+        return msgspec.convert(value, Written | Refused)
+    except msgspec.ValidationError as error:
+        raise BadMessage(f"this is not the result of a command: {error}: {str(value)[:80]}") from error

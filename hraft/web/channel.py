@@ -58,7 +58,6 @@ class Channel(HTTPChannel):
         self._is_handling = False
         #: The client is asked for nothing more: what it still sends is forgotten.
         self._is_done = False
-        self._is_last = False
 
     # --- a connection's life ---------------------------------------------------------------------
 
@@ -83,7 +82,6 @@ class Channel(HTTPChannel):
 
     def finish(self) -> None:
         """Answer what is in hand, then close: the node is stopping."""
-        self._is_last = True
         if self._is_handling:
             self.persistent = False
             for request in self.requests:
@@ -129,8 +127,6 @@ class Channel(HTTPChannel):
 
     def requestDone(self, request: Any) -> None:
         self._is_handling = False
-        if self._is_last:
-            self.persistent = False
         super().requestDone(request)
 
     # --- refusing --------------------------------------------------------------------------------
@@ -145,7 +141,6 @@ class Channel(HTTPChannel):
             return
         self._is_done = True
         self._is_receiving = False
-        self.setTimeout(None)
         self.transport.write(problem.response())
         self._start_timer(limits.REFUSED_LINGER_SECONDS, self.loseConnection)
 

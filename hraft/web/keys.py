@@ -16,7 +16,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from hraft.errors import HraftError
 from hraft.kv.commands import Command, Delete, encode_command
-from hraft.kv.results import Refused, Result, decode_result
+from hraft.kv.results import Refused, result_of
 from hraft.kv.store import KeyValueStore
 from hraft.web.answers import JSON, answer, answer_problem, go_json
 from hraft.web.bodies import parse_join, parse_pairs
@@ -79,7 +79,7 @@ class KeyApi:
                 request.setHeader(b"X-Hraft-Served-By", leader.node_id.encode())
         else:
             applied = await self._node.propose(encode_command(command))
-        result: Result = decode_result(applied.result) if isinstance(applied.result, bytes) else applied.result
+        result = result_of(applied.result)
         if isinstance(result, Refused):
             raise Problem(500, "command_refused", f"the leader's store refused it: {result.reason}", outcome=NOT_DONE)
 
@@ -137,6 +137,7 @@ class _Paths(Resource):
         self._routes = api.app.resource()
 
     def render(self, request: Any) -> Any:
+        """Twisted's way in."""
         try:
             if request.path.startswith(_KEY_PATH):
                 request.postpath = [b"key"]

@@ -22,7 +22,7 @@ class Leader(Protocol):
 
 
 class Applied(Protocol):
-    """A command was committed and applied at `index`. `result` is the state machine's, or its JSON where it came from a peer."""
+    """A command was committed and applied at `index`. `result` is for `hraft.kv.results.result_of`."""
 
     @property
     def index(self) -> int: ...

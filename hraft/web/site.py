@@ -78,15 +78,12 @@ class HttpSite(Site):
             for deferred in waiting:
                 deferred.callback(None)
 
-    # --- no access log ---------------------------------------------------------------------------
+    # --- no access log, nor the timer that keeps its time ----------------------------------------
 
     def startFactory(self) -> None:
         pass
 
     def stopFactory(self) -> None:
-        pass
-
-    def log(self, request: Any) -> None:
         pass
 
 

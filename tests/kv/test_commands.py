@@ -32,6 +32,7 @@ NOT_COMMANDS = {
     "no key to delete": b'{"op":"delete"}',
     "no pairs": b'{"op":"set_many"}',
     "pairs that are none": b'{"op":"set_many","pairs":["a","b"]}',
+    "another field in a pair": b'{"op":"set_many","pairs":[{"key":"a","value":"b","lease":1}]}',
     "half a pair": b'{"op":"set_many","pairs":[{"key":"a"}]}',
     "the same key in two pairs": b'{"op":"set_many","pairs":[{"key":"a","value":"1"},{"key_base64":"YQ==","value":"2"}]}',
     "not UTF-8": b'{"op":"set","key":"\xff","value":"b"}',

@@ -1,9 +1,10 @@
 """Results: what a command's answer looks like while it travels between nodes."""
 
+import json
 from unittest import TestCase
 
 from hraft.errors import BadMessage
-from hraft.kv.results import Refused, Written, decode_result, encode_result
+from hraft.kv.results import Refused, Written, decode_result, encode_result, result_of
 
 
 class ResultTests(TestCase):
@@ -22,3 +23,12 @@ class ResultTests(TestCase):
         for data in (b"", b"null", b"{}", b'{"result":"written"}', b'{"result":"refused","reason":"\xff"}', b"[" * 10_000):
             with self.subTest(data[:40]), self.assertRaises(BadMessage):
                 decode_result(data)
+
+    def test_whatever_became_of_it_on_the_way(self) -> None:
+        """A node hands over the leader's answer as it got it: as the store made it, as JSON, or as what JSON decodes to."""
+        for result in (Written(7, 3), Refused("why not")):
+            for value in (result, encode_result(result), json.loads(encode_result(result))):
+                self.assertEqual(result, result_of(value))
+        for value in (None, {}, {"result": "written"}, [], 7):
+            with self.subTest(value), self.assertRaises(BadMessage):
+                result_of(value)

@@ -23,6 +23,7 @@ DAMAGED = {
     "a line lost": [HEADER, A],
     "a line too many": [HEADER, A, B, B.replace(b'"b"', b'"c"')],
     "a line twice": [HEADER, A, A],
+    "a line twice, counted once": [HEADER.replace(b'"keys":2', b'"keys":1'), A, A],
     "out of order": [HEADER, B, A],
     "a line cut off": [HEADER, A, B[:-1]],
     "an empty line": [HEADER, A, b""],
