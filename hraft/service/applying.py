@@ -106,13 +106,14 @@ class Applying:
     def _apply(self, entry: Entry) -> None:
         assert entry.index == self.applied_id.index + 1, (self.applied_id, entry.id)
         result = self.state_machine.apply(entry.index, entry.command) if entry.kind is EntryKind.COMMAND else None
-        self.applied_id = entry.id
+        applied_id = self.applied_id = entry.id
         self.entries_since_snapshot_count += 1
         self.bytes_since_snapshot += entry.size_bytes
         if entry.configuration is not None:
             self.configuration = entry.configuration
             self._events.configuration_committed(entry.configuration, entry.index, entry.term)
-        self._proposals.applied(entry.id, result)
+        if self._proposals:
+            self._proposals.applied(applied_id, result)
 
     # --- snapshots -------------------------------------------------------------------------------
 

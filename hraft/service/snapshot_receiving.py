@@ -89,9 +89,12 @@ class SnapshotReceiving:
 
     def chunk(self, sender: str, chunk: SnapshotChunk) -> None:
         """Take one chunk from a leader."""
-        if chunk.term < self._node.current_term or not _is_plausible(chunk):
+        node = self._node
+        if chunk.term < node.current_term or not _is_plausible(chunk):
             return
-        if chunk.snapshot.index <= self._node.commit_index:
+        if chunk.term == node.current_term and node.leader_id not in (None, sender):
+            return  # Another leads this term.
+        if chunk.snapshot.index <= node.commit_index:
             self._have_it_already(sender, chunk)
             return
         if self._is_installing:
