@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -233,9 +234,11 @@ class DialBackTests(PeersTestCase):
         """Before a node is taken in, it is seen that its address leads to it; no connection remains."""
         self.network.node("n1")
         joiner = self.network.node("n9")
+        lines = self.logged()
         self.assertEqual(PeerIdentity("c1", "n9", "n9:80"), self.successResultOf(self.dial_back("n9:1")))
         self.assertEqual([], self.network.connections)
         self.assertIsNone(joiner.transport.http_address("n1"))
+        self.assertEqual([], lines)
 
     def test_says_who_is_not(self) -> None:
         """The joiner's operator has to read why."""
@@ -357,6 +360,17 @@ class HostilePeerTests(PeersTestCase):
                 break
         self.assertLessEqual(sent_bytes, limits.PEER_FRAME_BYTES + len(value))
         self.assertIn("longer than the limit", self.lines[-1])
+
+    def test_a_node_that_stops_hears_nothing_more(self) -> None:
+        """Not even what had arrived together with the message at which it stopped."""
+
+        def stop(envelope: Envelope) -> None:
+            self.node.messages.append(envelope)
+            self.node.transport.stop()
+
+        self.connection.server.receivers = replace(self.node.receivers, message=stop)
+        self.write(encode_message(TimeoutNow(3)) + encode_message(TimeoutNow(4)))
+        self.assertEqual([Envelope("n9", "n1", TimeoutNow(3))], self.node.messages)
 
     def test_a_truncated_message_is_no_message(self) -> None:
         """A connection that is lost in the middle of a box loses that box."""
