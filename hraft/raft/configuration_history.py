@@ -29,6 +29,11 @@ class ConfigurationHistory:
         return self._history[-1][1]
 
     @property
+    def previous(self) -> Configuration:
+        """The one before `current`, if it is known. It is committed, since changes come one at a time."""
+        return self._history[-2 if len(self._history) > 1 else -1][1]
+
+    @property
     def current_index(self) -> int:
         return self._history[-1][0]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hraft.raft import leadership, quorum
 from hraft.raft.entry import EntryId, HardState
-from hraft.raft.messages import PreVote, PreVoteResponse, RequestVote, RequestVoteResponse, TimeoutNow
+from hraft.raft.messages import PreVote, PreVoteResponse, RequestVote, RequestVoteResponse, TimeoutNow, demand
 from hraft.raft.quorum import VoteResult
 from hraft.raft.ready import Role
 from hraft.raft.state import Campaign, RaftState
@@ -22,8 +22,8 @@ def tick(state: RaftState) -> None:
 
 
 def may_campaign(state: RaftState) -> bool:
-    """Only a voter of its own latest configuration, whose disk works and whose log is whole (E21, D15)."""
-    return state.configuration.is_voter(state.node_id) and not state.is_disk_stalled and not state.saving.installs
+    """Only who may be needed as a leader, whose disk works and whose log is whole (D15)."""
+    return state.may_be_needed and not state.is_disk_stalled and not state.saving.installs
 
 
 def campaign(state: RaftState) -> None:
@@ -101,6 +101,7 @@ def on_pre_vote(state: RaftState, candidate: str, request: PreVote) -> None:
 
 
 def on_pre_vote_response(state: RaftState, voter: str, response: PreVoteResponse) -> None:
+    """Stand once a majority would agree. A refusal may teach a later term; it is no vote either way (E12)."""
     if not response.vote_granted and response.term > state.term:
         state.become_follower(response.term, None)
         return
@@ -123,6 +124,7 @@ def on_request_vote(state: RaftState, candidate: str, request: RequestVote) -> N
 
 
 def on_request_vote_response(state: RaftState, voter: str, response: RequestVoteResponse) -> None:
+    """Count one answer of the present term; once a voter has said yes, that stands (E5)."""
     asking = state.campaign
     if asking is None or state.role is not Role.CANDIDATE or not state.configuration.is_voter(voter):
         return
@@ -132,5 +134,6 @@ def on_request_vote_response(state: RaftState, voter: str, response: RequestVote
 
 def on_timeout_now(state: RaftState, leader: str, request: TimeoutNow) -> None:
     """Campaign at once, unless something here is not yet on disk: the leader will ask again (T4)."""
-    if may_campaign(state) and state.role is Role.FOLLOWER and state.saving.is_idle(state.hard_state):
+    demand(leader == state.leader_id, f"{leader} does not lead term {state.term}, so it cannot hand over")
+    if may_campaign(state) and state.saving.is_idle(state.hard_state):
         _stand(state, is_transfer=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from hraft.raft.entry import Entry, EntryId
+from hraft.errors import BadMessage
+from hraft.raft.configuration import Configuration
+from hraft.raft.entry import Entry, EntryId, EntryKind
 from hraft.raft.messages import (
     AppendEntries,
     AppendEntriesResponse,
@@ -25,6 +27,7 @@ def heard_leader(state: RaftState, leader: str) -> None:
 
 
 def on_append_entries(state: RaftState, leader: str, request: AppendEntries) -> None:
+    """Take in what continues this log, or say where it does not (Section 3.5)."""
     _check(request)
     heard_leader(state, leader)
     prev = EntryId(request.prev_log_term, request.prev_log_index)
@@ -44,10 +47,22 @@ def _check(request: AppendEntries) -> None:
     """Refuse what no leader says, so that the rest may rely on it (L15, L16)."""
     demand(request.prev_log_index >= 0 and request.leader_commit >= 0, "an index is negative")
     previous = EntryId(request.prev_log_term, request.prev_log_index)
+    demand(previous.term <= request.term, f"term {previous.term} is later than the leader's")
     for entry in request.entries:
         demand(entry.index == previous.index + 1, f"entry {entry.index} follows {previous.index}")
         demand(previous.term <= entry.term <= request.term, f"entry {entry.index} has term {entry.term}")
+        is_configuration = entry.kind is EntryKind.CONFIGURATION
+        demand(is_configuration == (entry.configuration is not None), f"entry {entry.index} is no {entry.kind.value}")
+        if entry.configuration is not None:
+            _check_configuration(entry.configuration)
         previous = EntryId(entry.term, entry.index)
+
+
+def _check_configuration(configuration: Configuration) -> None:
+    try:
+        configuration.check()
+    except ValueError as reason:
+        raise BadMessage(str(reason)) from None
 
 
 def _append(state: RaftState, entries: list[Entry]) -> None:
@@ -119,8 +134,10 @@ def refuse_stale(state: RaftState, leader: str, request: AppendEntries | Install
 
 def on_install_snapshot(state: RaftState, leader: str, request: InstallSnapshot) -> None:
     """A whole snapshot has arrived. The log's suffix stays only if it continues the snapshot (Section 5.1, S4)."""
-    heard_leader(state, leader)
     snapshot = request.snapshot
+    demand(snapshot.index > 0 and 0 < snapshot.term <= request.term, f"no entry can be {snapshot.id}")
+    _check_configuration(snapshot.configuration)
+    heard_leader(state, leader)
     if state.saving.installs:
         return  # One at a time; the leader asks again (S13).
     if snapshot.index <= state.commit_index:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hraft.raft.state import RaftState
 
 
-class InvariantBroken(AssertionError):  # noqa: N818 - errors here are named by the situation
+class InvariantBroken(AssertionError):
     """A programmer's error or a lying disk: the node must stop, since nothing it says can be trusted."""
 
 
@@ -40,6 +40,7 @@ class Facts:
 
 
 def facts(state: RaftState) -> Facts:
+    """What `check_step` needs to know of a node before and after an event."""
     leading = state.leading
     return Facts(
         hard_state=state.hard_state,
@@ -55,11 +56,10 @@ def facts(state: RaftState) -> Facts:
 def check_state(state: RaftState) -> None:
     """Raise InvariantBroken where this is no legal state of a node."""
     log = state.log
-    require(
-        state.applied_index <= state.commit_index <= log.last.index,
-        f"applied {state.applied_index} <= commit {state.commit_index} <= last {log.last.index} does not hold",
-    )
-    require(state.saving.persisted_index <= log.last.index, "more is persisted than the log holds")
+    if not state.applied_index <= state.commit_index <= log.last_index:
+        indexes = f"applied {state.applied_index} <= commit {state.commit_index} <= last {log.last_index}"
+        raise InvariantBroken(f"{indexes} does not hold")
+    require(state.saving.persisted_index <= log.last_index, "more is persisted than the log holds")
     require(log.base.index <= state.snapshot_index or log.base.index == 0, "the log begins after the snapshot ends")
     require((state.leading is not None) == (state.role is Role.LEADER), "leader-only state outlives leading")
     campaigning = state.role in (Role.PRE_CANDIDATE, Role.CANDIDATE)
@@ -69,15 +69,11 @@ def check_state(state: RaftState) -> None:
     if state.leading is not None:
         require(state.leader_id == state.node_id, "a leader takes another node for the leader")
         for peer, progress in state.leading.progress.items():
-            require(
-                0 <= progress.match_index < progress.next_index <= log.last.index + 1,
-                f"0 <= match {progress.match_index} < next {progress.next_index} <= last + 1 does not hold for {peer}",
-            )
+            match_index, next_index = progress.match_index, progress.next_index
+            if not 0 <= match_index < next_index <= log.last_index + 1:
+                raise InvariantBroken(f"0 <= match {match_index} < next {next_index} <= last + 1 does not hold for {peer}")
     state.configurations.current.check()
-    require(
-        state.configurations.current_index <= log.last.index,
-        "the configuration in force is not in the log",
-    )
+    require(state.configurations.current_index <= log.last_index, "the configuration in force is not in the log")
 
 
 def check_step(before: Facts, after: Facts) -> None:

@@ -42,6 +42,8 @@ def follow_configuration(state: RaftState, leading: Leading) -> None:
             progress.catch_up = None
         elif progress.catch_up is None:
             progress.catch_up = CatchUp(round_end_index=state.log.last_index)
+    # Fewer may be enough now, and those who are gone will not answer any more.
+    replication.answer_reads(state, leading)
 
 
 def append(

@@ -36,13 +36,14 @@ def promote_who_caught_up(state: RaftState, leading: Leading) -> None:
         rounds = progress.catch_up
         if rounds is None or progress.match_index < rounds.round_end_index:
             continue
-        if rounds.ticks <= state.settings.election_timeout_ticks:
-            rounds.is_done = True
+        rounds.is_done = rounds.ticks <= state.settings.election_timeout_ticks
         rounds.round_end_index, rounds.ticks = state.log.last_index, 0
     if _reason_to_wait(state, leading) is not None:
         return
     for peer, progress in leading.progress.items():
-        if progress.catch_up is not None and progress.catch_up.is_done and progress.is_active:
+        rounds = progress.catch_up
+        is_near = rounds is not None and rounds.is_done and rounds.ticks <= state.settings.election_timeout_ticks
+        if is_near and progress.is_active:
             _change(state, leading, state.configuration.with_voter(peer))
             return
 

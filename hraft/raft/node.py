@@ -243,6 +243,7 @@ class RaftNode:
         return self.state.log.first_index_to_keep(snapshot_index, kept_entries_count, kept_bytes)
 
     def status(self) -> NodeStatus:
+        """One look at this node; nothing in it changes later."""
         state = self.state
         progress = {} if state.leading is None else state.leading.progress
         return NodeStatus(

@@ -9,9 +9,7 @@ from hraft.raft.state import Leading, RaftState
 def tick(state: RaftState, leading: Leading) -> None:
     """One tick of a leader."""
     for progress in leading.progress.values():
-        progress.ticks_since_contact += 1
-        if progress.catch_up is not None:
-            progress.catch_up.ticks += 1
+        progress.tick()
     if state.is_disk_stalled or not _hears_majority(state, leading):
         state.become_follower(state.term, None)
         return

@@ -48,10 +48,11 @@ def answer_reads(state: RaftState, leading: Leading) -> None:
 
 def _send_entries(state: RaftState, leading: Leading, peer: str, progress: Progress) -> None:
     settings = state.settings
+    if progress.next_index <= state.log.base.index:
+        # Even where the window is full: no answer to what is in it would ever come, if it was lost.
+        _send_snapshot(state, peer, progress)
+        return
     while not progress.is_paused:
-        if progress.next_index - 1 < state.log.base.index:
-            _send_snapshot(state, peer, progress)
-            return
         entries = state.log.slice(progress.next_index, settings.append_entries_count, settings.append_bytes)
         if not entries and progress.state is ProgressState.REPLICATE:
             return
@@ -61,9 +62,14 @@ def _send_entries(state: RaftState, leading: Leading, peer: str, progress: Progr
 
 
 def _send_empty(state: RaftState, leading: Leading, peer: str, progress: Progress) -> None:
-    """A heartbeat. It carries the place just before `next_index`, so that a gap shows as a refusal."""
-    prev_log_index = progress.next_index - 1
-    if prev_log_index < state.log.base.index or progress.state is ProgressState.SNAPSHOT or progress.is_wiped:
+    """A heartbeat. It carries the place just before `next_index`, so that a gap shows as a refusal.
+
+    While a snapshot is on its way it carries the snapshot's place, so that its arrival shows as a success, even where
+    the answer to it was lost.
+    """
+    is_snapshot = progress.state is ProgressState.SNAPSHOT
+    prev_log_index = progress.snapshot_index if is_snapshot else progress.next_index - 1
+    if prev_log_index < state.log.base.index or progress.is_wiped:
         prev_log_index = 0
     else:
         progress.told_commit_index = state.commit_index
@@ -84,13 +90,14 @@ def _send(state: RaftState, leading: Leading, peer: str, prev_log_index: int, en
 
 def _send_snapshot(state: RaftState, peer: str, progress: Progress) -> None:
     """The next entry is compacted away. A peer that is not heard gets heartbeats only: a snapshot is dear."""
-    if state.snapshot is None or not progress.is_active:
+    if state.snapshot is None or progress.is_waiting or not progress.is_active:
         return
     progress.snapshot_sent(state.snapshot.index)
     state.outbox.send(peer, InstallSnapshot(state.term, state.snapshot))
 
 
 def on_append_entries_response(state: RaftState, peer: str, response: AppendEntriesResponse) -> None:
+    """A follower says how far it has come, or where its log parts from ours; either way it takes this node for its leader."""
     leading = state.leading
     if leading is None or peer not in leading.progress:
         return
@@ -99,18 +106,21 @@ def on_append_entries_response(state: RaftState, peer: str, response: AppendEntr
     demand(response.prev_log_index <= state.log.last_index, f"index {response.prev_log_index} is past the leader's log")
     demand(response.read_round <= leading.reads.round, f"read round {response.read_round} was never started")
     progress.ticks_since_contact = 0
+    # A voter's log was never empty, nor can one be again that held something. A late answer may say so wrongly, until the next.
+    had_entries = state.configuration.is_voter(peer) or progress.match_index > 0
+    progress.is_wiped = had_entries and response.last_log_index == 0
+    if progress.is_wiped:
+        return
     leading.reads.acknowledge(peer, response.read_round)
     answer_reads(state, leading)
     if response.success:
-        progress.told_last(response.last_log_index)
         _acknowledged(state, leading, peer, response.match_index, response.prev_log_index)
-    elif state.configuration.is_voter(peer) and response.last_log_index == 0:
-        progress.is_wiped = True
     elif progress.refused(response.prev_log_index, _next_index_after(state, response)):
         _send_entries(state, leading, peer, progress)
 
 
 def on_install_snapshot_response(state: RaftState, peer: str, response: InstallSnapshotResponse) -> None:
+    """A follower has a snapshot on disk: feed it from there."""
     leading = state.leading
     if leading is None or peer not in leading.progress:
         return
@@ -128,7 +138,7 @@ def snapshot_failed(state: RaftState, peer: str) -> None:
 
 def _acknowledged(state: RaftState, leading: Leading, peer: str, match_index: int, prev_log_index: int) -> None:
     progress = leading.progress[peer]
-    is_news = progress.acknowledged(match_index, prev_log_index)
+    is_news = progress.acknowledged(match_index, prev_log_index, state.log.base.index)
     if is_news and state.configuration.is_voter(peer):
         advance_commit(state, leading)
 

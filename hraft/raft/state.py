@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 from hraft.raft.configuration import Configuration
 from hraft.raft.configuration_history import ConfigurationHistory
-from hraft.raft.entry import Entry, EntryId, HardState, Snapshot
+from hraft.raft.entry import ORIGIN, Entry, EntryId, HardState, Snapshot
+from hraft.raft.invariants import require
 from hraft.raft.log import Log
 from hraft.raft.messages import Message
 from hraft.raft.outbox import Outbox
@@ -71,6 +72,10 @@ class RaftState:
         # Persistent state.
         self.hard_state = hard_state
         self.log = Log(base, entries)
+        require(
+            base == ORIGIN if snapshot is None else self.log.holds(snapshot.id),
+            f"a log after {base} up to {self.log.last} does not fit {snapshot}",
+        )
         self.snapshot = snapshot
         self.saving = Saving(self.log, hard_state)
         # Volatile state.
@@ -107,6 +112,14 @@ class RaftState:
     @property
     def is_configuration_committed(self) -> bool:
         return self.configurations.current_index <= self.commit_index
+
+    @property
+    def may_be_needed(self) -> bool:
+        """Whether this node is a voter, or may still be: one that is removed has to lead until its removal is committed,
+        where nobody else has the entry; its own vote does not count (Section 4.2.2, E21)."""
+        if self.configuration.is_voter(self.node_id):
+            return True
+        return not self.is_configuration_committed and self.configurations.previous.is_voter(self.node_id)
 
     @property
     def hears_leader(self) -> bool:
