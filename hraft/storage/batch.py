@@ -41,6 +41,7 @@ class Batch(NamedTuple):
 
 
 def encode_batch(number: int, hard_state: HardState, truncate_from: int | None, entries: Sequence[Entry]) -> bytes:
+    """Return the header line and the lines of one save."""
     lines = encode_entries(entries)
     head = b'{"batch":%d,"term":%d,"voted_for":%b,"truncate_from":%b,"lines":%d,"bytes":%d' % (
         number,

@@ -99,6 +99,7 @@ class _LogReader:
         self._data = b""
 
     def read_segment(self, name: str, is_last: bool) -> None:
+        """Go through one segment, up to its end or to where it is torn."""
         found = self.found
         first_batch, first_index = map(int, SEGMENT_NAME.fullmatch(name).groups())  # type: ignore[union-attr]
         if not found.segments:

@@ -20,6 +20,7 @@ from storage_samples import (
     worst_luck,
 )
 
+from hraft import limits
 from hraft.errors import LogCorrupted
 from hraft.interfaces import Recovered
 from hraft.raft.entry import Entry, EntryKind, HardState
@@ -39,11 +40,20 @@ SAVES: tuple[Save, ...] = (
 )
 
 
-def built(padding_bytes: int = 0, count: int = len(SAVES)) -> SimulatedDisk:
+#: Enough for a flip of every bit: two segments, two batches in each, a vote and a truncation.
+FEW_SAVES: tuple[Save, ...] = (
+    save(HardState(1, "n1"), *entries(1, 3, 1)),
+    save(HardState(2, None), entry(2, 2), truncate_from=2),
+    save(HardState(3, "n1")),
+    save(HardState(3, "n1"), entry(3, 3)),
+)
+
+
+def built(padding_bytes: int = 0, count: int = len(SAVES), given: tuple[Save, ...] = SAVES) -> SimulatedDisk:
     disk = SimulatedDisk()
     storage = durable(disk, 500, padding_bytes)
     storage.recover()
-    for item in SAVES[:count]:
+    for item in given[:count]:
         storage.save(item)
     return disk
 
@@ -108,10 +118,11 @@ class FlipTests(TestCase):
     @pytest.mark.scenario("D8", "D9")
     def test_every_bit(self) -> None:
         """A flipped bit before the last save is refused; one in it is refused too, or takes it for torn, and says so."""
-        files = built(padding_bytes=20).contents()
+        files = built(padding_bytes=20, given=FEW_SAVES).contents()
+        self.assertEqual(2, len(files))
         last = sorted(files)[-1]
         last_start = headers(files[last])[-1]
-        whole, without_last = (essence(recovered(built(count=count))) for count in (len(SAVES), len(SAVES) - 1))
+        whole, without_last = (essence(recovered(built(given=given))) for given in (FEW_SAVES, FEW_SAVES[:-1]))
         last_end = len(files[last].rstrip(b"\n")) + 1
         outcomes: dict[str, int] = {}
         for name, data in files.items():
@@ -263,6 +274,17 @@ class OrderTests(TestCase):
         found = recovered(disk_with({"node/log/README": b"hello"}))
         self.assertEqual(Recovered(), Recovered(found.hard_state, None, found.base, tuple(found.entries)))
 
+    @pytest.mark.scenario("D6")
+    def test_segment_of_padding(self) -> None:
+        """A segment of which only the padding reached the disk is a torn tail, and goes; in the middle it is corruption."""
+        one = encode_batch(1, HardState(1, None), None, entries(1, 2, 1))
+        first, second = f"node/log/{segment_name(1, 1)}", f"node/log/{segment_name(2, 3)}"
+        for padding in (b"", b"\n" * 40):
+            disk = disk_with({first: one, second: padding})
+            self.assertEqual((2, 1), (essence(recovered(disk))[3], len(disk.contents())))
+            third = encode_batch(3, HardState(1, None), None, ())
+            self.refused("no batch, and later segments", one, **{segment_name(2, 3): padding, segment_name(3, 3): third})
+
     @pytest.mark.scenario("D10", "X3")
     def test_hostile_lines(self) -> None:
         """Whatever stands in the file is one typed error, at once and without a large allocation: no number is trusted."""
@@ -295,6 +317,21 @@ def batch_of(lines: bytes, lines_count: int, vote: bytes = b"null") -> bytes:
     """A batch whose checksum is right, whatever is in it."""
     head = b'{"batch":1,"term":1,"voted_for":%b,"truncate_from":null,"lines":%d,"bytes":%d' % (vote, lines_count, len(lines))
     return b'%b,"crc":"%08x"}\n%b' % (head, crc32(lines, crc32(head)), lines)
+
+
+class SizeTests(TestCase):
+    @pytest.mark.scenario("D23")
+    def test_what_is_kept_in_memory(self) -> None:
+        """Of a long log only what follows the snapshot is kept, and as much before it as slow followers are given."""
+        disk = SimulatedDisk()
+        storage = durable(disk, segment_bytes=100_000)
+        storage.recover()
+        for first in range(1, 12_001, 500):
+            storage.save(save(HardState(1, None), *entries(first, first + 499, 1)))
+        storage.write_snapshot(snapshot(11_800, 1), [])
+        found = recovered(disk)
+        self.assertEqual((12_000 - 11_800 + limits.KEPT_ENTRIES_COUNT, 1_800), (len(found.entries), found.base.index))
+        self.assertEqual(entries(11_801, 12_000, 1), essence(found)[2])
 
 
 class FormatTests(TestCase):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from unittest import TestCase
 
 import pytest
@@ -90,12 +91,18 @@ class Contract:
     @pytest.mark.scenario("S2")
     def test_compaction_without_snapshot(self) -> None:
         """Entries that no durable snapshot covers stay, whatever is asked."""
-        self.storage.save(save(HardState(1, "n1"), *entries(1, 20, 1)))
+        # Large enough that each is a segment of its own.
+        for index in range(1, 21):
+            self.storage.save(save(HardState(1, "n1"), entry(index, 1, size=400)))
+        before = self.restarted().entries
         self.storage.compact(15)
-        self.assertEqual(entries(1, 20, 1), self.restarted().entries)
-        self.storage.write_snapshot(snapshot(5, 1), [])
-        self.storage.compact(15)
-        self.assertEqual(entries(6, 20, 1), essence(self.restarted())[2])
+        self.assertEqual(before, self.restarted().entries)
+        for index in (3, 6, 7, 13):
+            self.storage.write_snapshot(snapshot(index, 1), [])
+            self.storage.compact(15)
+            self.assertEqual(before[index:], essence(self.restarted())[2])
+            self.storage.compact(index)
+            self.assertEqual(before[index:], essence(self.restarted())[2])
 
     def test_older_snapshot(self) -> None:
         """A snapshot that comes too late, after a newer one was installed, changes nothing."""
@@ -211,6 +218,24 @@ class Contract:
         self.storage.compact(31)
         self.assertEqual((snapshot(5, 1), before), (reader.snapshot, reader.read(0, reader.size_bytes)))
         reader.close()
+
+    def test_life_beside_a_snapshot(self) -> None:
+        """Saves, compactions and readers go on while a snapshot is being written, since it takes its time."""
+        self.storage.save(save(HardState(1, "n1"), *entries(1, 20, 1)))
+        takes_snapshot(5, 1)(self.storage)
+
+        def slow_lines() -> Iterator[bytes]:
+            for index in range(21, 41):
+                yield b"%d" % index
+                saves(entry(index, 1), term=1)(self.storage)
+                compacts(index)(self.storage)
+                self.storage.open_snapshot().close()
+
+        self.storage.write_snapshot(snapshot(20, 1), slow_lines())
+        found = self.restarted()
+        self.assertEqual((snapshot(20, 1), entries(21, 40, 1)), (found.snapshot, essence(found)[2]))
+        with self.storage.read_snapshot(snapshot(20, 1)) as found_lines:
+            self.assertEqual([b"%d" % index for index in range(21, 41)], list(found_lines))
 
     def test_line_with_newline(self) -> None:
         """A state machine that gives a line with a newline would make a file that cannot be read: refused at once."""

@@ -1,0 +1,1 @@
+"""A cluster in one thread from one seed: simulated disks and networks under the real code."""
