@@ -148,8 +148,9 @@ class _QuietPool(HTTPConnectionPool):
     """Twisted's would log two lines at every try."""
 
     def __init__(self, reactor: Any) -> None:
-        super().__init__(reactor, persistent=False)
-        self._factory = type("_QuietFactory", (self._factory,), {"noisy": False})
+        super().__init__(reactor, persistent=False)  # type: ignore[no-untyped-call]
+        quiet: Any = type("_QuietFactory", (self._factory,), {"noisy": False})
+        self._factory = quiet
 
 
 def ask_over_http(reactor: Any) -> Ask:

@@ -53,7 +53,8 @@ class AdmissionTests(SynchronousTestCase):
     @pytest.mark.scenario("M20")
     def test_waits_for_a_target_that_is_not_up_yet(self) -> None:
         """Nodes are started in any order."""
-        self.answers[N0, "/status"] = [REFUSED, Answer(503, {}), Answer(200, {}), Answer(404, {}), Answer(200, {"cluster_id": "c"})]
+        found_later = Answer(200, {"cluster_id": "c"})
+        self.answers[N0, "/status"] = [REFUSED, Answer(503, {}), Answer(200, {}), Answer(404, {}), found_later]
         found = Deferred.fromCoroutine(self.admission.cluster_id())
         self.assertNoResult(found)
         self.clock.pump([0.1] * 50)

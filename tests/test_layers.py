@@ -27,10 +27,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "service": {*SHAPES, "codec"},
     "web": {*SHAPES, "codec", "kv", "service", "__init__"},
     "simulation": {*SHAPES, "codec", "kv", "storage", "service"},
-    "options": {*BASE, "__init__", "addresses", "interfaces"},
+    "process": set(),
+    "settings": {"addresses", "interfaces"},
+    "options": {*BASE, "__init__", "addresses", "interfaces", "settings"},
     "admission": {*BASE, "addresses", "endpoints"},
-    "assembly": {*SHAPES, "codec", "kv", "storage", "peers", "service", "web", "addresses", "endpoints", "options", "admission"},
-    "tap": {"errors", "options", "assembly", "endpoints"},
+    "assembly": {
+        *{*SHAPES, "codec", "kv", "storage", "peers", "service", "web"},
+        *{"addresses", "endpoints", "process", "settings", "admission"},
+    },
+    "tap": {"errors", "options", "process", "assembly"},
 }
 PURE = {"raft", "kv"}
 FORBIDDEN_IN_PURE = {"twisted", "time", "random", "os", "socket", "threading", "datetime", "asyncio", "logging", "uuid"}

@@ -144,7 +144,10 @@ class MistakeTests(TestCase):
         self.assertRegex(printed.getvalue(), r"\Ahraft: --haddr: bad address 'x': [^\n]*\n\Z")
 
 
-@given(st.lists(st.sampled_from(["--haddr", "--raddr", "--join", "--id", "--kept-entries", "--inmem"]) | st.text(max_size=12), max_size=6))
+OPTIONS = st.sampled_from(["--haddr", "--raddr", "--join", "--id", "--kept-entries", "--inmem"])
+
+
+@given(st.lists(OPTIONS | st.text(max_size=12), max_size=6))
 def test_only_usage_errors(arguments: list[str]) -> None:
     """Whatever is typed, there are settings or a UsageError, and never another exception."""
     try:

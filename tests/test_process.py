@@ -75,6 +75,9 @@ class OneThreadTests(SynchronousTestCase):
 
     def test_end_at_once(self) -> None:
         """One line on stderr, a status that is not 0, and nothing else gets to run."""
-        script = "import atexit; from hraft.process import end_at_once; atexit.register(print, 'ran'); end_at_once('the disk failed')"
+        script = (
+            "import atexit; from hraft.process import end_at_once; "
+            "atexit.register(print, 'ran'); end_at_once('the disk failed')"
+        )
         done = subprocess.run([sys.executable, "-c", script], timeout=30, capture_output=True)
         self.assertEqual((1, b"hraft: the disk failed\n", b""), (done.returncode, done.stderr, done.stdout))

@@ -50,7 +50,7 @@ def test_both_ports_are_opened() -> None:
     [service] = process
     assert isinstance(service, HraftService)
     assert service.node is not None
-    assert ("localhost:12000".replace("localhost", "127.0.0.1"), "127.0.0.1:11000") == (service.node.node_id, service.node.http_address)
+    assert ("127.0.0.1:12000", "127.0.0.1:11000") == (service.node.node_id, service.node.http_address)
 
 
 @pytest.mark.scenario("X1")

@@ -6,13 +6,13 @@ import shutil
 import time
 
 import pytest
-from cluster import Cluster, Node, wait_until
+from cluster import Cluster, wait_until
 
 
-def voters(node: Node) -> set[str]:
-    """The ids of the members that a node knows of."""
-    status = node.status()
-    return {status["me"]["id"], status["leader"]["id"], *(follower["id"] for follower in status["followers"])}
+def members(cluster: Cluster) -> set[str]:
+    """The ids of all members, as their leader knows them."""
+    status = cluster.leader().status()
+    return {status["leader"]["id"], *(follower["id"] for follower in status["followers"])}
 
 
 def test_through_a_follower(cluster: Cluster) -> None:
@@ -21,7 +21,7 @@ def test_through_a_follower(cluster: Cluster) -> None:
     joiner = cluster.node("--id", "third", join=[follower]).start().wait_until_started()
     assert leader.set("a", "1").status == 200
     joiner.wait_for_value("a", "1")
-    assert {leader.node_id, follower.node_id, "third"} == voters(leader)
+    assert {leader.node_id, follower.node_id, "third"} == members(cluster)
 
 
 def test_several_targets_of_which_the_first_is_dead(cluster: Cluster) -> None:
@@ -58,7 +58,7 @@ def test_joining_twice_is_harmless(cluster: Cluster) -> None:
         assert node.ask("POST", "/join", request).status == 200
     other.kill()
     other.start().wait_until_started()
-    assert {leader.node_id, other.node_id} == voters(leader)
+    assert {leader.node_id, other.node_id} == members(cluster)
 
 
 def test_restart_with_a_dead_join_target(cluster: Cluster) -> None:
@@ -77,7 +77,7 @@ def test_restart_with_a_dead_join_target(cluster: Cluster) -> None:
 @pytest.mark.scenario("D19")
 def test_wiped_disk_is_refused(cluster: Cluster) -> None:
     """A voter that has forgotten its promises ends in words instead of voting again."""
-    leader, other, third = cluster.start(3)
+    leader, _, third = cluster.start(3)
     cluster.write("a", "1")
     third.kill()
     shutil.rmtree(third.directory)
@@ -116,12 +116,12 @@ def test_a_mistyped_address_costs_nothing(cluster: Cluster) -> None:
     assert reply.status >= 400
     assert time.monotonic() - began < 12
     assert leader.set("a", "1").status == 200
-    assert voters(leader) == {leader.node_id}
+    assert {leader.node_id} == members(cluster)
 
 
 def test_a_new_address_of_a_member(cluster: Cluster) -> None:
     """A node that comes back at another address asks again with --join, and the others find it there."""
-    leader, other, moving = cluster.start(3, "--election-timeout", "400")
+    leader, _, moving = cluster.start(3)
     cluster.write("a", "1")
     moving.kill()
     node_id = moving.node_id
