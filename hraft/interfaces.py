@@ -241,9 +241,11 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotPolicy:
-    """When a node takes a snapshot, and how much log it keeps behind it."""
+    """When a node takes a snapshot, how much log it keeps behind it, and in what parts it sends one (at most
+    limits.SNAPSHOT_CHUNK_BYTES)."""
 
     entries_count: int = limits.SNAPSHOT_ENTRIES_COUNT
     log_bytes: int = limits.SNAPSHOT_LOG_BYTES
     kept_entries_count: int = limits.KEPT_ENTRIES_COUNT
     kept_bytes: int = limits.KEPT_BYTES
+    chunk_bytes: int = limits.SNAPSHOT_CHUNK_BYTES

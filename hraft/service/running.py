@@ -71,7 +71,9 @@ class Running:
         self.compaction = Compaction(
             clock, node, storage, self.applying, around.snapshot_policy, background, writer, halt, events
         )
-        self.sending = SnapshotSending(clock, node, node_id, storage, transport, background, self.loop.wake, events)
+        self.sending = SnapshotSending(
+            clock, node, node_id, storage, transport, background, self.loop.wake, events, around.snapshot_policy.chunk_bytes
+        )
         self.receiving = SnapshotReceiving(
             clock, node, node_id, storage, transport, background, self.loop.receive, lambda: self.saves.in_flight, halt, events
         )

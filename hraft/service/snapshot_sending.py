@@ -57,6 +57,7 @@ class SnapshotSending:
         run_in_background: RunInThread,
         wake: Callable[[], None],
         events: Events,
+        chunk_bytes: int = limits.SNAPSHOT_CHUNK_BYTES,
     ) -> None:
         self._clock = clock
         self._node = node
@@ -66,6 +67,7 @@ class SnapshotSending:
         self._run_in_background = run_in_background
         self._wake = wake
         self._events = events
+        self._chunk_bytes = min(chunk_bytes, limits.SNAPSHOT_CHUNK_BYTES)
         self._sendings: dict[str, _Sending] = {}
 
     def __len__(self) -> int:
@@ -147,7 +149,7 @@ class SnapshotSending:
         reader = sending.reader
         assert reader is not None
         sending.is_reading = True
-        reading = self._run_in_background(reader.read, offset, min(limits.SNAPSHOT_CHUNK_BYTES, reader.size_bytes - offset))
+        reading = self._run_in_background(reader.read, offset, min(self._chunk_bytes, reader.size_bytes - offset))
         reading.addCallback(self._have_read, sending, offset)
         reading.addErrback(self._unreadable, sending)
 

@@ -18,8 +18,7 @@ from random import Random
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.interfaces import IDelayedCall
-from twisted.internet.task import Clock
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from hraft import limits
@@ -40,7 +39,7 @@ class Faults:
 class Network:
     """Carries what nodes send, or does not. `faults` may be exchanged at any time."""
 
-    def __init__(self, clock: Clock, random: Random, faults: Faults | None = None) -> None:
+    def __init__(self, clock: IReactorTime, random: Random, faults: Faults | None = None) -> None:
         self.clock = clock
         self.faults = faults or Faults()
         #: Sees every message that is sent, before its fate is drawn; false loses it.
@@ -126,7 +125,8 @@ class SimulatedTransport:
         self._receivers: Receivers | None = None
         self._peers: dict[str, str] = {}
         self._http_addresses: dict[str, str] = {}
-        self._questions: set[_Question] = set()
+        #: In order: that of a set would differ from run to run.
+        self._questions: dict[_Question, None] = {}
 
     @property
     def node_id(self) -> str:
@@ -208,10 +208,10 @@ class SimulatedTransport:
         return self._receivers.request(sender, request)
 
     def track(self, question: _Question) -> None:
-        self._questions.add(question)
+        self._questions[question] = None
 
     def forget(self, question: _Question) -> None:
-        self._questions.discard(question)
+        self._questions.pop(question, None)
 
     def _send(self, envelope: Envelope | ChunkEnvelope) -> None:
         to = self.way_to(envelope.to)

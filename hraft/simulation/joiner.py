@@ -1,0 +1,61 @@
+"""A node that asks to be taken into the cluster, as `hraft.admission` does over HTTP: any member, again and again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twisted.python.failure import Failure
+
+from hraft.errors import ChangeRefused, NotLeader, PeerUnreachable, WrongPeer
+from hraft.interfaces import JoinOutcome
+
+if TYPE_CHECKING:
+    from hraft.simulation.node import SimulatedNode
+    from hraft.simulation.world import World
+
+_RETRY_SECONDS = 0.5
+
+
+class Joiner:
+    """Ends when its node is in, or was refused for good."""
+
+    def __init__(self, world: World, node: SimulatedNode) -> None:
+        self._world = world
+        self._node = node
+        self._random = world.stream(f"joiner/{node.node_id}/{node.starts_count}")
+        self.is_over = False
+        self.refused: ChangeRefused | None = None
+
+    def start(self) -> None:
+        """Ask now."""
+        self._ask()
+
+    def _ask(self) -> None:
+        if self.is_over:
+            return
+        self._world.clock.schedule(self._random.uniform(0.5, 1.5) * _RETRY_SECONDS, None, self._ask)
+        node = self._node
+        members = [other for other in self._world.members() if other is not node and other.is_up]
+        if not node.is_up or not members:
+            return
+        member = self._random.choice(members)
+        assert member.life is not None
+        member.life.process.callLater(0, self._ask_member, member, node.service.has_empty_log)
+
+    def _ask_member(self, member: SimulatedNode, has_empty_log: bool) -> None:
+        asked = member.service.join(self._node.node_id, self._node.address, has_empty_log)
+        asked.addCallbacks(self._taken_in, self._refused).addErrback(self._world.broken)
+
+    def _taken_in(self, outcome: JoinOutcome) -> None:
+        self.is_over = True
+        self._world.story.tell("%s is taken in as a %s", self._node.node_id, outcome.role)
+
+    def _refused(self, failure: Failure) -> None:
+        error = failure.value
+        self._world.marks.failed(error)
+        if isinstance(error, ChangeRefused) and not error.temporary:
+            self.is_over = True
+            self.refused = error
+            self._world.story.tell("%s is refused: %s", self._node.node_id, error)
+        elif not isinstance(error, ChangeRefused | NotLeader | PeerUnreachable | WrongPeer):
+            failure.raiseException()

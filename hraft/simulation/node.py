@@ -1,0 +1,287 @@
+"""One simulated node: a real NodeService over a real DurableStorage, on a disk that outlives its many lives.
+
+It can be started, killed, cut off from its power, paused, and given a new disk. Whoever asks decides when; what is found on the
+disk afterwards is up to chance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from hraft.errors import StorageFailed, StorageFull
+from hraft.interfaces import PeerIdentity, Recovered, StateMachine
+from hraft.raft.ready import Role
+from hraft.raft.state import RaftState
+from hraft.service import NodeService
+from hraft.simulation.clock import Process
+from hraft.simulation.disk import PowerCut, SimulatedDisk
+from hraft.simulation.disk_thread import DiskThread
+from hraft.simulation.disk_truth import DiskTruth, WatchedStorage
+from hraft.simulation.links import ProcessTransport
+
+if TYPE_CHECKING:
+    from hraft.simulation.world import World
+
+CLUSTER_ID = "simulated"
+#: A crash comes somewhere in the first so many operations on the disk.
+_OPERATIONS_BEFORE_CUT_COUNT = 6
+
+
+class WatchedStateMachine:
+    """The real state machine, each of whose steps is shown to `applied`."""
+
+    def __init__(self, inner: StateMachine, applied: Callable[[int, bytes, Any], None]) -> None:
+        self.inner = inner
+        self._applied = applied
+
+    def apply(self, index: int, command: bytes) -> Any:
+        result = self.inner.apply(index, command)
+        self._applied(index, command, result)
+        return result
+
+    def snapshot(self) -> Iterable[bytes]:
+        return self.inner.snapshot()
+
+    def restored(self, lines: Iterable[bytes]) -> WatchedStateMachine:
+        return WatchedStateMachine(self.inner.restored(lines), self._applied)
+
+
+@dataclass(slots=True)
+class Life:
+    """What a process has and loses when it dies."""
+
+    process: Process
+    transport: ProcessTransport
+    storage: WatchedStorage
+    writer: DiskThread
+    background: DiskThread
+    service: NodeService
+
+
+class SimulatedNode:
+    """A node with its disk. `life` is None while it is down."""
+
+    def __init__(self, world: World, node_id: str, clock_rate: float = 1.0) -> None:
+        self.node_id = node_id
+        self.address = f"{node_id}:12000"
+        self.http_address = f"{node_id}:11000"
+        self.disk = SimulatedDisk(node_id)
+        self.truth = DiskTruth()
+        self.life: Life | None = None
+        self.clock_rate = clock_rate
+        #: Seconds that the disk takes at least and at most.
+        self.disk_seconds = (0.0005, 0.005)
+        self.is_stalled = False
+        #: Its disk was exchanged for an empty one, so it may never count again.
+        self.is_wiped = False
+        #: A fault of its disk is under way, so it may stop of itself.
+        self.may_halt = False
+        self.starts_count = 0
+        self.world = world
+        self._random: Random = world.stream(f"node/{node_id}")
+        self._pending: Any = None
+
+    def __repr__(self) -> str:
+        return f"SimulatedNode({self.node_id!r})"
+
+    # --- what is so ------------------------------------------------------------------------------
+
+    @property
+    def is_up(self) -> bool:
+        return self.life is not None
+
+    @property
+    def is_paused(self) -> bool:
+        return self.life is not None and self.life.process.is_paused
+
+    @property
+    def service(self) -> NodeService:
+        """Raises ValueError for a node that is down."""
+        if self.life is None:
+            raise ValueError(f"{self.node_id} is down")
+        return self.life.service
+
+    @property
+    def state(self) -> RaftState:
+        """The core's own state, to be looked at only."""
+        running = self.service._running
+        assert running is not None
+        return running.node.state
+
+    @property
+    def role(self) -> Role | None:
+        """None while it is down."""
+        return None if self.life is None else self.state.role
+
+    @property
+    def state_machine(self) -> Any:
+        """The real one."""
+        watched = self.service.state_machine
+        assert isinstance(watched, WatchedStateMachine)
+        return watched.inner
+
+    # --- lives -----------------------------------------------------------------------------------
+
+    def start(self, bootstrap: bool = False) -> bool:
+        """Begin a new life; does nothing to a node that is up. False when the disk does not let it start now."""
+        if self.life is not None:
+            return True
+        life = self._new_life(bootstrap)
+        self.starts_count += 1
+        try:
+            life.service.startService()
+        except (StorageFailed, StorageFull) as error:
+            self.world.story.tell("%s cannot start: %s", self.node_id, type(error).__name__)
+            self._died(life, loss_chance=1.0)
+            return False
+        except PowerCut:
+            self.world.marks.hit("the power went during a start")
+            self._died(life, loss_chance=1.0)
+            return False
+        self.life = life
+        self.world.story.tell("%s starts, term %s, last entry %s", self.node_id, self.state.term, self.state.log.last_index)
+        self.world.started(self)
+        return True
+
+    def crash(self, loss_chance: float = 0.0) -> None:
+        """Die at once. `loss_chance` is that of each thing not synced; 0: the process was killed, the machine goes on."""
+        life = self.life
+        if life is None:
+            return
+        self.world.story.tell("%s crashes, losing %s", self.node_id, loss_chance)
+        self.world.marks.looked_at_crash(self, life)
+        self.life = None
+        life.process.kill()
+        life.transport.crash()
+        life.writer.stop()
+        life.background.stop()
+        for thread in (life.background, life.writer):
+            self._cut_short(thread)
+        self._died(life, loss_chance)
+        self.world.died(self, life.process)
+
+    def pause(self) -> None:
+        if self.life is not None and not self.life.process.is_paused:
+            self.world.story.tell("%s is paused", self.node_id)
+            self.life.process.pause()
+
+    def resume(self) -> None:
+        if self.life is not None and self.life.process.is_paused:
+            self.world.story.tell("%s is resumed", self.node_id)
+            if self.role is Role.LEADER and max(self.world.ledger.leaders, default=0) > self.state.term:
+                self.world.marks.hit("a paused leader found itself deposed")
+            self.life.process.resume()
+
+    def stall_disk(self) -> None:
+        """Every operation on the disk hangs until `unstall_disk`."""
+        self.is_stalled = True
+        if self.life is not None:
+            self.life.writer.stall()
+            self.life.background.stall()
+
+    def unstall_disk(self) -> None:
+        self.is_stalled = False
+        if self.life is not None:
+            self.life.writer.resume()
+            self.life.background.resume()
+
+    def wipe(self) -> None:
+        """Exchange the disk of a node that is down for an empty one."""
+        if self.life is not None:
+            raise ValueError(f"{self.node_id} is up, so its disk cannot be exchanged")
+        self.world.story.tell("%s gets an empty disk", self.node_id)
+        self.disk = SimulatedDisk(self.node_id)
+        self.truth = DiskTruth()
+        self._pending = None
+        self.is_wiped = True
+
+    # --- how -------------------------------------------------------------------------------------
+
+    def _new_life(self, bootstrap: bool) -> Life:
+        world, shape = self.world, self.world.shape
+        process = Process(world.clock, self.node_id, self.clock_rate)
+        identity = PeerIdentity(CLUSTER_ID, self.node_id, self.http_address)
+        transport = ProcessTransport(world.network, identity, self.address, process)
+        storage = WatchedStorage(
+            self.disk, self.truth, CLUSTER_ID, shape.segment_bytes, shape.padding_bytes, self._recovered
+        )
+        storage.pending = self._pending
+        writer = DiskThread(world.clock, process, self._disk_latency)
+        background = DiskThread(world.clock, process, self._disk_latency)
+        if self.is_stalled:
+            writer.stall()
+            background.stall()
+
+        def halt(reason: str) -> None:
+            world.story.tell("%s halts: %s", self.node_id, reason)
+            world.halted(self, process, reason)
+
+        service = NodeService(
+            clock=process,
+            node_id=self.node_id,
+            cluster_id=CLUSTER_ID,
+            raft_address=self.address,
+            http_address=self.http_address,
+            storage=storage,
+            transport=transport,
+            state_machine=WatchedStateMachine(world.make_state_machine(), lambda *step: world.applied(self, *step)),
+            run_in_writer=writer,
+            run_in_background=background,
+            choose=self._random.randint,
+            halt=halt,
+            bootstrap=bootstrap,
+            timing=shape.timing,
+            snapshot_policy=shape.snapshot_policy,
+            encode_result=world.encode_result,
+            decode_result=world.decode_result,
+        )
+        return Life(process, transport, storage, writer, background, service)
+
+    def _disk_latency(self) -> float:
+        return self._random.uniform(*self.disk_seconds)
+
+    def _recovered(self, recovered: Recovered) -> None:
+        self.world.marks.looked_at_recovery(self, recovered)
+
+    def _cut_short(self, thread: DiskThread) -> None:
+        """Let the disk do some operations of the job it was at."""
+        job = thread.in_progress
+        if job is None or self.is_stalled or self.disk.fault is not None:
+            return
+        left = self._random.randint(0, _OPERATIONS_BEFORE_CUT_COUNT)
+
+        def fault(operation: str, path: str) -> None:
+            nonlocal left
+            if left == 0:
+                raise PowerCut(f"{operation} {path}")
+            left -= 1
+
+        self.disk.fault = fault
+        try:
+            job.function(*job.arguments)
+        except (PowerCut, StorageFull, StorageFailed):
+            pass
+        finally:
+            self.disk.fault = None
+
+    def _died(self, life: Life, loss_chance: float) -> None:
+        """Only the disk is left, and of what was not synced whatever chance lets survive."""
+        life.process.kill()
+        life.transport.crash()
+        room_bytes, fault = self.disk.room_bytes, self.disk.fault
+        before = self.disk.contents() if loss_chance else {}
+
+        def luck(low: int, high: int) -> int:
+            if loss_chance == 0.0:
+                return high - 1
+            return low if self._random.random() < loss_chance else self._random.randrange(low, high)
+
+        self.disk = self.disk.after_crash(luck)
+        self.disk.room_bytes, self.disk.fault = room_bytes, fault
+        if loss_chance and self.disk.contents() != before:
+            self.world.marks.hit("a crash lost what was not synced")
+        # The checks of the next life must know what was being saved in this one.
+        self._pending = life.storage.pending
