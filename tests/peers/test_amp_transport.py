@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from fake_network import Node, PeersTestCase, Stranger, hello_bytes, stranger_at
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 
 from hraft import limits
 from hraft.errors import (
@@ -174,8 +174,8 @@ class QuestionTests(PeersTestCase):
     def test_a_caller_that_gives_up(self) -> None:
         """Its question may still be answered: that hurts nobody."""
         asked = self.ask(PROPOSAL)
-        asked.addErrback(lambda failure: None)
         asked.cancel()
+        self.failureResultOf(asked, CancelledError)
         self.answer_with(ForwardedResult(1, b"1"))
         self.assertEqual(1, self.network.dialled.count("n2:1"))
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from fake_network import Network, Node, PeersTestCase, stranger_at
 
 from hraft import limits
 from hraft.errors import BadAddress
 from hraft.interfaces import ChunkEnvelope, SnapshotChunk
+from hraft.peers.hello import Purpose
 from hraft.raft.configuration import Configuration
 from hraft.raft.entry import Entry, EntryKind, Snapshot
 from hraft.raft.messages import AppendEntries, Envelope, TimeoutNow
@@ -258,6 +261,15 @@ class PressureTests(PeersTestCase):
         self.network.flush()
         self.assertEqual(sent, self.two.messages)
         self.assertEqual(0, self.held_bytes())
+
+    @pytest.mark.scenario("O5")
+    def test_what_waits_for_the_hello_is_bounded(self) -> None:
+        """Before there is a connection as well as after."""
+        self.network.silent.add("n3:1")
+        self.one.transport.set_peers({"n2": "n2:1", "n3": "n3:1"})
+        for _ in range(60):
+            self.one.transport.send(replace(big_message(500_000), to="n3"))
+        self.assertLessEqual(self.one.transport._links["n3", Purpose.MESSAGES]._pending_bytes, limits.PEER_QUEUE_BYTES)
 
     def test_a_full_queue_empties_and_is_used_again(self) -> None:
         """After pressure comes normal life, on the same connection."""

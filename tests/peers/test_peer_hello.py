@@ -121,6 +121,8 @@ class RefusalTests(PeersTestCase):
         lines = self.logged()
         self.network.listening["n3:1"] = Liar()
         one.transport.set_peers({"n3": "n3:1"})
+        self.network.flush()
+        self.assertEqual([], self.network.connections)
         self.network.advance(1)
         self.assertEqual(1, len([line for line in lines if "'n7' answers at the address of node 'n3'" in line]), lines)
 
