@@ -65,4 +65,6 @@ def _in_reactor() -> list[Any]:
     reactor = sys.modules.get("twisted.internet.reactor")
     if reactor is None:
         return _NO_REACTOR
-    return [*reactor.getDelayedCalls(), *reactor.getReaders(), *reactor.getWriters()]  # type: ignore[attr-defined]
+    things = [*reactor.getDelayedCalls(), *reactor.getReaders(), *reactor.getWriters()]  # type: ignore[attr-defined]
+    # The reactor's own wakers come and go with each run of it; on asyncio they are made anew each time.
+    return [thing for thing in things if type(thing).__module__ != "twisted.internet._signals"]
