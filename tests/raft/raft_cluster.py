@@ -6,6 +6,7 @@ crash), and checks after every event what must always hold: of each node, of eac
 
 from __future__ import annotations
 
+import random
 import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +16,7 @@ from hraft.errors import NotLeader
 from hraft.raft.configuration import Configuration
 from hraft.raft.entry import ORIGIN, Entry, EntryId, EntryKind, HardState, Snapshot
 from hraft.raft.invariants import check_state, check_step, facts, require
-from hraft.raft.messages import Envelope, InstallSnapshot
+from hraft.raft.messages import Envelope, InstallSnapshot, Message
 from hraft.raft.node import RaftNode
 from hraft.raft.ready import ReadReady, Role, Save
 from hraft.raft.settings import Settings
@@ -147,12 +148,12 @@ class Cluster:
     def __init__(
         self,
         configuration: Configuration,
-        choose: Callable[[int, int], int] = lambda low, high: low,
+        choose: Callable[[int, int], int] | None = None,
         settings: Settings = SETTINGS,
         others: Sequence[str] = (),
     ) -> None:
         """All voters begin with `configuration` as entry 1; `others` are running nodes with an empty log."""
-        self.choose = choose
+        self.choose = choose or random.Random(1).randint
         self.settings = settings
         self.wire: list[Envelope] = []
         #: Snapshots on their way, (sender, receiver): the service runs one transfer to a peer at a time.
@@ -219,6 +220,10 @@ class Cluster:
         self.act(envelope.to, lambda: refused.append(node.step(envelope)))
         if refused[0] is not None:
             self.refused.append(refused[0])
+
+    def deliver_from(self, sender: str, to: str, message: Message) -> None:
+        """Hand in a message that a test made up."""
+        self.deliver(Envelope(sender, to, message))
 
     def saved(self, name: str) -> None:
         """The save on its way is durable."""

@@ -40,6 +40,8 @@ class Weather:
     """How bad one world is. Probabilities are per message, or per tick."""
 
     servers_count: int
+    emphasis: str
+    election_timeout_ticks: int
     loss: float
     duplicates: float
     delay_ticks: float
@@ -70,6 +72,8 @@ class Weather:
 
         weather = cls(
             servers_count=chance.choice((1, 2, 3, 3, 3, 3, 4, 5, 5)),
+            emphasis=chance.choice(("", "", "elections", "logs", "members", "snapshots")),
+            election_timeout_ticks=10,
             loss=sometimes(0.01, 0.3),
             duplicates=sometimes(0.01, 0.5),
             delay_ticks=chance.choice((0.05, 0.3, 1.0, 3.0)),
@@ -91,10 +95,11 @@ class Weather:
             writes=chance.choice((0.1, 0.5, 1.0, 3.0)),
             reads=chance.choice((0.0, 0.2, 1.0)),
         )
-        emphasis = chance.choice((None, None, "elections", "logs", "members", "snapshots"))
+        emphasis = weather.emphasis
         if emphasis == "elections":
-            crash, save_ticks = chance.uniform(0.05, 0.3), chance.choice((0.5, 2.0, 6.0))
-            weather = replace(weather, crash=crash, restart_ticks=2.0, save_ticks=save_ticks, rivals=True, writes=0.3, cut=0.1)
+            weather = replace(weather, servers_count=3, election_timeout_ticks=6, rivals=True, writes=0.1, change=0.0, cut=0.0)
+            weather = replace(weather, save_ticks=chance.choice((2.0, 4.0)), delay_ticks=chance.choice((0.3, 1.0)), pause=0.2)
+            weather = replace(weather, crash=chance.uniform(0.1, 0.5), restart_ticks=0.5, survives=0.0)
         elif emphasis == "logs":
             weather = replace(weather, servers_count=5, cut=0.15, heal=0.1, writes=1.0, crash=0.05, restart_ticks=5.0)
         elif emphasis == "members":
@@ -122,7 +127,7 @@ class World:
         self.reads_asked: dict[tuple[str, int], int] = {}
         self.dropped: set[bytes] = set()
         settings = Settings(
-            election_timeout_ticks=10,
+            election_timeout_ticks=self.weather.election_timeout_ticks,
             heartbeat_interval_ticks=self.chance.choice((2, 3)),
             append_bytes=self.chance.choice((100, 300, 10_000)),
             append_entries_count=self.chance.choice((1, 2, 8, 100)),
@@ -144,7 +149,8 @@ class World:
 
     def _choose(self, low: int, high: int) -> int:
         """Rivals' election timeouts are close together, so that votes are split often."""
-        return self.chance.randint(low, min(low + 1, high) if self.weather.rivals and not self.is_calm else high)
+        is_rival = self.weather.rivals and not self.is_calm and self.chance.random() < 0.8
+        return low if is_rival else self.chance.randint(low, high)
 
     def run(self) -> str:
         """Play both acts; returns the hash of the story."""
@@ -295,8 +301,10 @@ class World:
         luck = self.chance.random()
         if luck < 0.4:
             victims = [name for name in self.servers if self._is_awake(name) and self.cluster[name].role is Role.LEADER]
-        elif luck < 0.7:
-            victims = [name for name, server in self.servers.items() if self._is_awake(name) and server.saving is not None]
+        elif luck < 0.8:
+            saving = [name for name, server in self.servers.items() if self._is_awake(name) and server.saving is not None]
+            voting = [name for name in saving if self.cluster[name].state.hard_state.voted_for not in (None, name)]
+            victims = voting or saving
         else:
             victims = []
         return self.chance.choice(victims or list(self.servers))

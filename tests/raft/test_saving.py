@@ -17,7 +17,20 @@ from hraft.raft.ready import Install, Save
 from hraft.raft.saving import Saving
 
 ONE = voters("n1")
-STEPS = ("append", "append", "replace", "vote", "install", "hand out", "hand out", "saved", "saved", "late saved", "hold", "compact")
+STEPS = (
+    "append",
+    "append",
+    "replace",
+    "vote",
+    "install",
+    "hand out",
+    "hand out",
+    "saved",
+    "saved",
+    "late saved",
+    "hold",
+    "compact",
+)
 
 
 class Desk:
