@@ -66,7 +66,7 @@ class Journal:
         self._remove_segments(len(self._segments) - 1)
 
     def compact(self, first_index: int) -> None:
-        """Remove the segments at the beginning that hold no entry from `first_index` on."""
+        """Remove the segments at the beginning that hold no entry from `first_index` on. The last one stays."""
         count = 0
         while count < len(self._segments) - 1 and self._segments[count].last_index < first_index:
             count += 1
@@ -85,9 +85,7 @@ class Journal:
     def _advance(self, first_index: int, entries: Sequence[Entry]) -> None:
         self._last_batch += 1
         self._next_index = first_index + len(entries)
-        if entries:
-            segment = self._segments[-1]
-            segment.last_index = max(segment.last_index, self._next_index - 1)
+        self._segments[-1].last_index = self._next_index - 1
 
     def _extend(self, file: File, data: bytes) -> None:
         segment = self._segments[-1]
@@ -119,9 +117,9 @@ class Journal:
             write_all(file, end, self._padding)
             self._allocated += len(self._padding)
         except OSError as error:
+            # A part of it is padding too.
             if not is_full(error):
                 raise StorageFailed(f"{file.path}: a write failed: {error}") from error
-            file.truncate(end)
 
     def _begin_segment(self, first_index: int, data: bytes) -> None:
         """Make a batch durable as the first of a new segment."""

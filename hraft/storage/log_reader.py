@@ -35,8 +35,8 @@ def segment_name(batch: int, index: int) -> str:
 
 @dataclass(slots=True)
 class Segment:
-    """One file of the log. `last_index` is the highest index in it, of entries truncated since too; 0 if it has none, or
-    none that counts since the log began anew."""
+    """One file of the log. `last_index` is where the log ended with it, so all in it that counts is up to there; 0 when
+    nothing in it counts, since the log began anew."""
 
     name: str
     first_index: int
@@ -154,7 +154,7 @@ class _LogReader:
         found.entries += entries
         found.hard_state = batch.hard_state
         found.last_batch = batch.number
-        segment.last_index = max(segment.last_index, found.next_index - 1 if entries else 0)
+        segment.last_index = found.next_index - 1
         segment.end = batch.end
 
     def _truncate(self, segment: Segment, offset: int, index: int) -> None:

@@ -128,6 +128,10 @@ class Contract:
         self.assertEqual(Recovered(HardState(4, None), snapshot(15, 4), snapshot(15, 4).id, (), found.notes), found)
         self.storage.save(save(HardState(5, None), *entries(16, 17, 5)))
         self.assertEqual(entries(16, 17, 5), essence(self.restarted())[2])
+        # A vote in a later term stays what it is.
+        self.storage.save(save(HardState(9, "n2")))
+        takes_snapshot(20, 6)(self.storage)
+        self.assertEqual((HardState(9, "n2"), snapshot(20, 6), (), 20), essence(self.restarted()))
 
     @pytest.mark.scenario("S4", "S5", "S9")
     def test_received_but_not_installed(self) -> None:

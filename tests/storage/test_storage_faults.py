@@ -21,6 +21,7 @@ from storage_samples import (
     essence,
     expected,
     lines,
+    lucks,
     possible,
     receives,
     recovered,
@@ -33,7 +34,7 @@ from storage_samples import (
 
 from hraft.errors import LogCorrupted, StorageFailed, StorageFull
 from hraft.raft.entry import HardState
-from hraft.simulation.disk import SimulatedDisk, SimulatedFile
+from hraft.simulation.disk import PowerCut, SimulatedDisk, SimulatedFile
 from hraft.storage.durable import DurableStorage
 from hraft.storage.files import write_all
 
@@ -70,6 +71,9 @@ def repeat_when_full(disk: SimulatedDisk, count: int, call: Callable[[], object]
     try:
         call()
     except StorageFull:
+        assert isinstance(disk.fault, FaultAt) and disk.fault.problem in (errno.ENOSPC, errno.EDQUOT), (
+            "no room was not the problem"
+        )
         disk.fault = None
         for choose in (worst_luck, best_luck):
             assert essence(recovered(disk.after_crash(choose))) in possible(count), count
@@ -181,6 +185,23 @@ class FullDiskTests(TestCase):
         with self.assertRaisesRegex(LogCorrupted, "index=5.* not .*index=9"):
             writer.complete()
         self.assertEqual([], [path for path in self.disk.contents() if "receiving" in path])
+
+    @pytest.mark.scenario("D3", "D13")
+    def test_segment_without_room(self) -> None:
+        """A segment that found no room is gone for good: even if another save comes instead, and then a crash."""
+        storage = durable(self.disk, segment_bytes=1)
+        storage.recover()
+        self.disk.fault = FaultAt(2, problem=errno.ENOSPC)
+        with self.assertRaises(StorageFull):
+            storage.save(save(HardState(2, None), entry(6, 2)))
+        self.disk.fault = FaultAt(5)
+        with self.assertRaises(PowerCut):
+            storage.save(save(HardState(3, None), entry(4, 3), truncate_from=4))
+        self.assertEqual("fsync_directory node/log", self.disk.fault.happened[0])
+        for choose in lucks(seeds=100):
+            self.assertIn(
+                essence(recovered(self.disk.after_crash(choose)))[::3], ((HardState(1, "n1"), 5), (HardState(3, None), 4))
+            )
 
     def test_short_writes(self) -> None:
         """A write that takes less than it was given is gone on with; one that takes nothing for ever is an error."""
