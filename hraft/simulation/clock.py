@@ -14,6 +14,8 @@ from twisted.internet.error import AlreadyCalled, AlreadyCancelled
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
+_SHORTEST_SECONDS = 1e-9
+
 
 @implementer(IDelayedCall)
 class Call:
@@ -134,7 +136,9 @@ class Process:
         return self._clock.now * self.rate
 
     def callLater(self, delay: float, callable: Callable[..., Any], *args: Any, **kwargs: Any) -> Call:  # noqa: A002
-        return self._clock.schedule(delay / self.rate, self, callable, args, kwargs)
+        # A delay too short for the world's clock to move would come again and again at one moment.
+        delay_seconds = max(delay / self.rate, _SHORTEST_SECONDS) if delay > 0 else 0.0
+        return self._clock.schedule(delay_seconds, self, callable, args, kwargs)
 
     def getDelayedCalls(self) -> list[IDelayedCall]:
         return [call for call in self._clock.getDelayedCalls() if isinstance(call, Call) and call.owner is self]

@@ -6,7 +6,7 @@ terms and indexes only, no bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from hraft.interfaces import Recovered
@@ -105,6 +105,19 @@ def candidates(before: DiskTruth, pending: Save | None) -> Iterator[DiskTruth]:
         yield installed
 
 
+class StorageWatcher:
+    """Hears of what one storage has done. This one does not care."""
+
+    def recovered(self, recovered: Recovered) -> None: ...
+
+    def saved(self, save: Save, before: HardState) -> None:
+        """A save is durable, and its node does not know yet."""
+
+    def snapshotted(self) -> None: ...
+
+    def compacted(self) -> None: ...
+
+
 class WatchedStorage(DurableStorage):
     """A node's real storage on its simulated disk. `truth` outlives it."""
 
@@ -115,13 +128,13 @@ class WatchedStorage(DurableStorage):
         cluster_id: str,
         segment_bytes: int,
         padding_bytes: int,
-        recovered: Callable[[Recovered], None],
+        watcher: StorageWatcher,
     ) -> None:
         super().__init__(disk, disk.root, cluster_id, segment_bytes, padding_bytes)
         self.truth = truth
         #: What the power cut came into, in the life before.
         self.pending: Save | None = None
-        self._recovered = recovered
+        self._watcher = watcher
 
     def recover(self) -> Recovered:
         recovered = super().recover()
@@ -132,22 +145,28 @@ class WatchedStorage(DurableStorage):
             raise Violation("the disk lost or changed what was saved", self._difference(recovered))
         self.truth.begin_with(recovered)
         self.pending = None
-        self._recovered(recovered)
+        self._watcher.recovered(recovered)
         return recovered
 
     def save(self, save: Save) -> None:
         self.pending = save
         super().save(save)
+        before = self.truth.hard_state
         self.truth.saved(save)
         self.pending = None
+        self._watcher.saved(save, before)
 
     def write_snapshot(self, snapshot: Snapshot, lines: Iterable[bytes]) -> None:
         super().write_snapshot(snapshot, lines)
         self.truth.snapshotted(snapshot)
+        self._watcher.snapshotted()
 
     def compact(self, first_index: int) -> None:
+        before = len(self._opened()._segments)
         super().compact(first_index)
         self.truth.compacted()
+        if len(self._opened()._segments) < before:
+            self._watcher.compacted()
 
     def _difference(self, recovered: Recovered) -> str:
         snapshot = recovered.snapshot.id if recovered.snapshot else ORIGIN

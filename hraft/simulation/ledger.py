@@ -79,7 +79,9 @@ class Ledger:
         self._commit_terms.append(term)
         applied = self._applied.get(entry.index)
         if applied is not None and applied[0] != entry.command:
-            raise Violation("State Machine Safety", f"{applied[0]!r} was applied at {entry.index}, {entry.command!r} is committed")
+            raise Violation(
+                "State Machine Safety", f"{applied[0]!r} was applied at {entry.index}, {entry.command!r} is committed"
+            )
         self._hear_committed(entry)
 
     # --- what is applied -------------------------------------------------------------------------

@@ -114,6 +114,9 @@ class Marks:
         if state.commit_index > state.saving.persisted_index and (before is None or now.commit_index != before.commit_index):
             leads = state.leading is not None
             self.hit("a leader committed ahead of its own disk" if leads else "a follower knew of a commit ahead of its own disk")
+        running = None if node.life is None else node.life.service._running
+        if running is not None and running.reads._unapplied:
+            self.hit("a read waited for its index to be applied")
         saving = state.saving
         install = saving._install
         if install is not None and before is not None and now.commit_index != before.commit_index:
@@ -226,7 +229,7 @@ class Marks:
 
     # --- clients ---------------------------------------------------------------------------------
 
-    def failed(self, error: BaseException) -> None:
+    def failed(self, error: BaseException | None) -> None:
         """A client, or one who changes members, was told of an error."""
         words = str(error)
         if isinstance(error, ProposalDropped) and "was replaced by one of term" in words:

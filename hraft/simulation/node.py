@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from hraft.errors import StorageFailed, StorageFull
 from hraft.interfaces import PeerIdentity, Recovered, StateMachine
-from hraft.raft.ready import Role
+from hraft.raft.entry import HardState
+from hraft.raft.ready import Role, Save
 from hraft.raft.state import RaftState
 from hraft.service import NodeService
 from hraft.simulation.clock import Process
 from hraft.simulation.disk import PowerCut, SimulatedDisk
 from hraft.simulation.disk_thread import DiskThread
-from hraft.simulation.disk_truth import DiskTruth, WatchedStorage
+from hraft.simulation.disk_truth import DiskTruth, StorageWatcher, WatchedStorage
 from hraft.simulation.links import ProcessTransport
 
 if TYPE_CHECKING:
@@ -47,6 +48,27 @@ class WatchedStateMachine:
 
     def restored(self, lines: Iterable[bytes]) -> WatchedStateMachine:
         return WatchedStateMachine(self.inner.restored(lines), self._applied)
+
+
+class _Watcher(StorageWatcher):
+    """Passes on what one node's storage has done."""
+
+    def __init__(self, node: SimulatedNode) -> None:
+        self._node = node
+
+    def recovered(self, recovered: Recovered) -> None:
+        self._node.world.marks.looked_at_recovery(self._node, recovered)
+
+    def saved(self, save: Save, before: HardState) -> None:
+        trap = self._node.world.trap
+        if trap is not None:
+            trap(self._node, save, before)
+
+    def snapshotted(self) -> None:
+        self._node.world.marks.hit("a snapshot was taken")
+
+    def compacted(self) -> None:
+        self._node.world.marks.hit("a segment was removed")
 
 
 @dataclass(slots=True)
@@ -123,6 +145,17 @@ class SimulatedNode:
         assert isinstance(watched, WatchedStateMachine)
         return watched.inner
 
+    def describe(self) -> str:
+        """In a few words."""
+        if self.life is None:
+            return f"{self.node_id} down"
+        state = self.state
+        words = (
+            f"{self.node_id} {state.role.value} term {state.term} log {state.log.base.index}..{state.log.last_index} "
+            f"persisted {state.saving.persisted_index} commit {state.commit_index}"
+        )
+        return words + (" paused" if self.is_paused else "") + (" wiped" if self.is_wiped else "")
+
     # --- lives -----------------------------------------------------------------------------------
 
     def start(self, bootstrap: bool = False) -> bool:
@@ -145,6 +178,14 @@ class SimulatedNode:
         self.world.story.tell("%s starts, term %s, last entry %s", self.node_id, self.state.term, self.state.log.last_index)
         self.world.started(self)
         return True
+
+    def start_later(self, seconds: float) -> None:
+        """Start after so long, and then again and again until that works."""
+        self.world.clock.schedule(seconds, None, self._start_or_later, (seconds,))
+
+    def _start_or_later(self, seconds: float) -> None:
+        if not self.start():
+            self.start_later(seconds)
 
     def crash(self, loss_chance: float = 0.0) -> None:
         """Die at once. `loss_chance` is that of each thing not synced; 0: the process was killed, the machine goes on."""
@@ -205,9 +246,7 @@ class SimulatedNode:
         process = Process(world.clock, self.node_id, self.clock_rate)
         identity = PeerIdentity(CLUSTER_ID, self.node_id, self.http_address)
         transport = ProcessTransport(world.network, identity, self.address, process)
-        storage = WatchedStorage(
-            self.disk, self.truth, CLUSTER_ID, shape.segment_bytes, shape.padding_bytes, self._recovered
-        )
+        storage = WatchedStorage(self.disk, self.truth, CLUSTER_ID, shape.segment_bytes, shape.padding_bytes, _Watcher(self))
         storage.pending = self._pending
         writer = DiskThread(world.clock, process, self._disk_latency)
         background = DiskThread(world.clock, process, self._disk_latency)
@@ -242,9 +281,6 @@ class SimulatedNode:
 
     def _disk_latency(self) -> float:
         return self._random.uniform(*self.disk_seconds)
-
-    def _recovered(self, recovered: Recovered) -> None:
-        self.world.marks.looked_at_recovery(self, recovered)
 
     def _cut_short(self, thread: DiskThread) -> None:
         """Let the disk do some operations of the job it was at."""

@@ -1,7 +1,7 @@
 """What clients were told, held against what the cluster committed: an oracle beside the linearizability checker.
 
-Every write is known by its bytes, which no other write has. So each committed command must be one that somebody asked for, at most
-once, and never one that somebody was told is not done; each acknowledged one must be committed at the index it was told.
+Every write is known by its bytes, which no other write has. So each committed command must be one that somebody asked for, at
+most once, and never one that somebody was told is not done; each acknowledged one is committed, at the index its client was told.
 """
 
 from __future__ import annotations

@@ -135,7 +135,9 @@ class Safety:
         having = [
             voter
             for voter in voters
-            if (other := self._nodes.get(voter)) is not None and not other.is_wiped and other.truth.holds(entry_id.index, entry_id.term)
+            if (other := self._nodes.get(voter)) is not None
+            and not other.is_wiped
+            and other.truth.holds(entry_id.index, entry_id.term)
         ]
         if not is_majority(having, voters):
             raise Violation(

@@ -23,6 +23,7 @@ FAULT_KINDS = (
     "swizzle",
     "crash",
     "crash_leader",
+    "crash_after_save",
     "power_cut",
     "slow_disk",
     "stalled_disk",
@@ -55,6 +56,7 @@ class Shape:
     nodes_count: int
     clients_count: int
     keys_count: int
+    kinds: tuple[str, ...]
     faults: Mapping[str, float]
     messages: Faults
     timing: Timing
@@ -74,6 +76,41 @@ class Shape:
     def election_timeout_seconds(self) -> float:
         """The shortest, by a clock that is right."""
         return self.timing.tick_seconds * self.timing.election_timeout_ticks
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """A seed, and what of its world is not left to it; None leaves it to the seed. `kinds`: the only faults it may have."""
+
+    seed: int
+    seconds: float = WORLD_SECONDS
+    nodes_count: int | None = None
+    clients_count: int | None = None
+    kinds: tuple[str, ...] | None = None
+
+    def shape(self) -> Shape:
+        """The world selected."""
+        given: dict[str, Any] = {}
+        if self.nodes_count is not None:
+            given["nodes_count"] = self.nodes_count
+        if self.clients_count is not None:
+            given["clients_count"] = self.clients_count
+        if self.kinds is not None:
+            given["kinds"] = self.kinds
+        return draw_shape(self.seed, self.seconds, **given)
+
+    def command(self) -> str:
+        """What to type to see it."""
+        words = [f"python -m hraft.simulation --seed {self.seed}"]
+        if self.seconds != WORLD_SECONDS:
+            words.append(f"--seconds {self.seconds:g}")
+        if self.nodes_count is not None:
+            words.append(f"--nodes {self.nodes_count}")
+        if self.clients_count is not None:
+            words.append(f"--clients {self.clients_count}")
+        if self.kinds is not None:
+            words.append(f"--faults {','.join(self.kinds) or 'none'}")
+        return " ".join(words)
 
 
 def draw_shape(seed: int, seconds: float = WORLD_SECONDS, **given: Any) -> Shape:
@@ -97,6 +134,7 @@ def draw_shape(seed: int, seconds: float = WORLD_SECONDS, **given: Any) -> Shape
         nodes_count=nodes_count,
         clients_count=random.randint(1, 4),
         keys_count=random.randint(1, 5),
+        kinds=tuple(has),
         faults={kind: every for kind, every in has.items() if kind in FAULT_KINDS},
         messages=Faults(
             loss_chance=loss if "loss" in has else 0.0,
@@ -105,7 +143,9 @@ def draw_shape(seed: int, seconds: float = WORLD_SECONDS, **given: Any) -> Shape
         ),
         timing=Timing(tick_seconds=0.05, heartbeat_interval_ticks=2, election_timeout_ticks=election_timeout_ticks),
         snapshot_policy=SnapshotPolicy(
-            entries_count=entries_count, kept_entries_count=random.choice((0, 2, 10, 50)), chunk_bytes=random.choice((100, 400, 4000))
+            entries_count=entries_count,
+            kept_entries_count=random.choice((0, 2, 10, 50)),
+            chunk_bytes=random.choice((100, 400, 4000)),
         ),
         clock_rates=tuple(rates) if "drift" in has else (1.0,) * NODES_COUNT_LIMIT,
         think_seconds=_log_uniform(random, 0.1, 1.0),

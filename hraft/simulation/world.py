@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from functools import partial
 from random import Random
 from typing import Any
 
-from twisted.logger import globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from hraft.interfaces import ChunkEnvelope, StateMachine
 from hraft.kv.results import decode_result, encode_result
 from hraft.kv.store import KeyValueStore
 from hraft.raft.configuration import Configuration
-from hraft.raft.entry import Entry
+from hraft.raft.entry import Entry, HardState
 from hraft.raft.messages import Envelope
-from hraft.raft.ready import Role
+from hraft.raft.ready import Role, Save
 from hraft.simulation.clock import Process, WorldClock
 from hraft.simulation.history import History
 from hraft.simulation.joiner import Joiner
@@ -39,6 +41,7 @@ from hraft.simulation.workload import Client
 FORM_SECONDS = 60.0
 
 
+@implementer(ILogObserver)
 class World:
     """Everything there is. `is_store`: the state machine is the key-value store, and only `Client`s write to it."""
 
@@ -70,6 +73,10 @@ class World:
         self.events_count = 0
         #: The members as of the last entry that is committed.
         self.configuration = Configuration()
+        #: Until then a change of members that was asked for may still come.
+        self.member_change_ends_at = 0.0
+        #: Called once for the next save that is durable and of which its node does not know yet.
+        self.trap: Callable[[SimulatedNode, Save, HardState], None] | None = None
         self._touched: list[Process] = []
         self._random = self.stream("world")
 
@@ -98,7 +105,11 @@ class World:
             node = self.add_node()
             node.start()
             self.join(node)
-            self.run_until(lambda node=node: self.configuration.is_voter(node.node_id), FORM_SECONDS, f"{node.node_id} is in")  # type: ignore[misc]
+            is_in = partial(self._is_voter, node)
+            self.run_until(is_in, FORM_SECONDS, f"{node.node_id} is in")
+
+    def _is_voter(self, node: SimulatedNode) -> bool:
+        return self.configuration.is_voter(node.node_id)
 
     def join(self, node: SimulatedNode) -> Joiner:
         """Have a node ask to be taken in until it is."""
@@ -129,23 +140,23 @@ class World:
     def run(self, seconds: float) -> None:
         """Let so much time go by. Raises Violation."""
         end = self.clock.now + seconds
-        globalLogPublisher.addObserver(self._logged)
+        globalLogPublisher.addObserver(self)
         try:
             while self._step(end):
                 pass
         finally:
-            globalLogPublisher.removeObserver(self._logged)
+            globalLogPublisher.removeObserver(self)
 
     def run_until(self, holds: Callable[[], bool], seconds: float, what: str) -> float:
         """Let time go by until something holds, and return how much it took. Raises Violation if it takes too long."""
         begin = self.clock.now
-        globalLogPublisher.addObserver(self._logged)
+        globalLogPublisher.addObserver(self)
         try:
             while not holds():
                 if not self._step(begin + seconds):
                     raise Violation("nothing happens any more", f"not within {seconds:g} s: {what}; {self.describe()}")
         finally:
-            globalLogPublisher.removeObserver(self._logged)
+            globalLogPublisher.removeObserver(self)
         return self.clock.now - begin
 
     def _step(self, until: float) -> bool:
@@ -187,8 +198,8 @@ class World:
             error = Violation("an exception escaped", failure.getTraceback())
         self.note(error)
 
-    def _logged(self, event: dict[str, Any]) -> None:
-        """A failure in the log is a defect, or a Deferred's error that nobody handled (X4)."""
+    def __call__(self, event: LogEvent) -> None:
+        """Of Twisted's log: a failure in the log is a defect, or a Deferred's error that nobody handled (X4)."""
         failure = event.get("log_failure")
         if failure is not None:
             self.note(Violation("an error that nobody handled", failure.getTraceback()))
@@ -235,7 +246,7 @@ class World:
         node.may_halt = False
         process.kill()
         self.clock.schedule(0.0, None, node.crash, (self.shape.loss_chance,))
-        self.clock.schedule(self._random.uniform(0.5, 5.0), None, node.start)
+        node.start_later(self._random.uniform(0.5, 5.0))
 
     def _committed(self, entry: Entry) -> None:
         self.story.tell("entry %s of term %s, %s, is committed", entry.index, entry.term, entry.kind.value)
@@ -254,12 +265,4 @@ class World:
 
     def describe(self) -> str:
         """All nodes in a few words each."""
-        return "; ".join(
-            f"{node.node_id} {node.role.value} term {node.state.term} log {node.state.log.base.index}..{node.state.log.last_index} "
-            f"persisted {node.state.saving.persisted_index} commit {node.state.commit_index}"
-            + (" paused" if node.is_paused else "")
-            + (" wiped" if node.is_wiped else "")
-            if node.role is not None
-            else f"{node.node_id} down"
-            for node in self.nodes.values()
-        )
+        return "; ".join(node.describe() for node in self.nodes.values())

@@ -1,0 +1,117 @@
+"""How a world ends: all is well again, and then it must be seen that nothing was lost and that the cluster lives (N12, L21).
+
+The second of the two phases. Liveness is judged here only, since under faults nobody promises it.
+"""
+
+from __future__ import annotations
+
+import gc
+
+from hraft.kv.commands import Set, encode_command
+from hraft.kv.store import KeyValueStore
+from hraft.raft.entry import EntryKind
+from hraft.service import Applied
+from hraft.simulation.disk_truth import StorageWatcher, WatchedStorage
+from hraft.simulation.history import Kind
+from hraft.simulation.linearizability import Verdict, check
+from hraft.simulation.node import CLUSTER_ID, SimulatedNode
+from hraft.simulation.oracle import Attempt
+from hraft.simulation.story import Violation
+from hraft.simulation.world import World
+
+#: From the end of all faults to a cluster in which everybody agrees: a snapshot or two may have to travel.
+SETTLE_SECONDS = 60.0
+#: New writes are acknowledged within so many election timeouts.
+WRITE_TIMEOUTS_COUNT = 5
+QUIET_SECONDS = 15.0
+
+
+def end(world: World) -> None:
+    """To be called when all is healed and the clients were told to stop. Raises Violation."""
+    world.run_until(lambda: is_settled(world), SETTLE_SECONDS, "all members agree")
+    if world.is_store:
+        _write(world)
+        world.run(QUIET_SECONDS)
+        world.run_until(lambda: is_settled(world), SETTLE_SECONDS, "all members agree")
+        _look_at_stores(world)
+    _look_at_logs(world)
+    _look_at_disks(world)
+    gc.collect()  # A Deferred whose error nobody handled says so when it is let go.
+    world.run(0.0)
+    if world.is_store:
+        world.oracle.finish()
+        judgement = check(world.history.operations())
+        if judgement.verdict is not Verdict.LEGAL:
+            raise Violation(f"the history is {judgement.verdict.value}", judgement.story())
+
+
+def is_settled(world: World) -> bool:
+    """One leader, known to all members, and everything applied everywhere."""
+    leader = world.leader()
+    if leader is None or not leader.state.is_configuration_committed or leader.state.configuration.learners:
+        return False
+    last_index = leader.state.log.last_index
+    return all(
+        node.is_up
+        and node.state.leader_id == leader.node_id
+        and node.state.term == leader.state.term
+        and node.service.status().applied_index == last_index
+        for node in world.members()
+    )
+
+
+def _write(world: World) -> None:
+    """A write through every member is acknowledged in time."""
+    limit_seconds = WRITE_TIMEOUTS_COUNT * world.shape.election_timeout_seconds
+    for node in world.members():
+        command = encode_command(Set(b"end", node.node_id.encode()))
+        attempt = world.oracle.attempt("end", command)
+        token = world.history.invoke("end", Kind.SET, b"end", values=[node.node_id])
+        assert node.life is not None
+        node.life.process.callLater(0, _submit, world, node, attempt)
+        what = f"a write through {node.node_id} is acknowledged"
+        world.run_until(lambda attempt=attempt: attempt.outcome is not None, limit_seconds, what)  # type: ignore[misc]
+        world.history.done(token)
+
+
+def _submit(world: World, node: SimulatedNode, attempt: Attempt) -> None:
+    def written(applied: Applied) -> None:
+        world.oracle.done(attempt, applied.index)
+
+    node.service.submit(attempt.command).addCallback(written).addErrback(world.broken)
+
+
+def _look_at_stores(world: World) -> None:
+    """Final durability: every member has the state that the committed commands make."""
+    model = KeyValueStore()
+    for entry in world.ledger.committed:
+        if entry.kind is EntryKind.COMMAND:
+            model.apply(entry.index, entry.command)
+    expected = model.state_hash()
+    for node in world.members():
+        found = node.state_machine.state_hash()
+        if found != expected:
+            raise Violation("final durability", f"{node.node_id} has the state {found}, the committed commands make {expected}")
+
+
+def _look_at_logs(world: World) -> None:
+    """Every member's log is the ledger's, as far as it reaches back."""
+    for node in world.members():
+        log = node.state.log
+        if log.last_index != world.ledger.commit_index:
+            raise Violation("equal logs", f"{node.node_id} ends at {log.last_index}, the ledger at {world.ledger.commit_index}")
+        for entry in log.between(log.first_index, log.last_index):
+            if entry != world.ledger.committed[entry.index - 1]:
+                raise Violation(
+                    "equal logs", f"{node.node_id} has {entry}, committed is {world.ledger.committed[entry.index - 1]}"
+                )
+
+
+def _look_at_disks(world: World) -> None:
+    """After a power cut at this moment, with the worst luck, each disk would hold what it must (D14)."""
+    for node in world.nodes.values():
+        found = node.disk.after_crash(lambda low, high: low)
+        truth = node.truth.copy()
+        storage = WatchedStorage(found, truth, CLUSTER_ID, world.shape.segment_bytes, 0, StorageWatcher())
+        storage.pending = None if node.life is None else node.life.storage.pending
+        storage.recover()

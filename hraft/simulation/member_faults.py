@@ -1,0 +1,74 @@
+"""Changes of members and of leaders, in the midst of everything else. Each begins one change; what becomes of it is Raft's affair."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+from hraft.errors import ChangeRefused, NotLeader
+from hraft.raft.node import RaftNode
+from hraft.raft.quorum import majority_count
+from hraft.simulation.shape import NODES_COUNT_LIMIT
+from hraft.simulation.world import World
+
+#: For so long after it was asked for, a change may still come.
+_CHANGE_SECONDS = 15.0
+#: How often a second change is asked for before the first can be committed (M1).
+_TWICE_SHARE = 0.3
+
+
+def join(world: World, random: Random) -> None:
+    """A new node asks to be taken in."""
+    if len(world.nodes) >= NODES_COUNT_LIMIT:
+        return
+    world.member_change_ends_at = float("inf")
+    node = world.add_node()
+    node.start()
+    world.story.tell("%s asks to join", node.node_id)
+    world.join(node)
+    world.marks.hit("a node joined under faults")
+
+
+def remove(world: World, random: Random) -> None:
+    """The leader is asked to remove a member: itself, a voter, or a learner."""
+    configuration = world.configuration
+    healthy = [voter for voter in configuration.voters if not world.nodes[voter].is_wiped]
+    candidates = [
+        node_id
+        for node_id in configuration.members
+        if world.nodes[node_id].is_wiped or len(healthy) - (node_id in healthy) >= majority_count(len(configuration.voters) - 1)
+    ]
+    if len(healthy) > 1 and candidates:
+        gone = random.choice(candidates)
+        _ask_leader(world, f"remove {gone}", lambda leader: leader.remove(gone))
+        if random.random() < _TWICE_SHARE:
+            other = random.choice(candidates)
+            _ask_leader(world, f"remove {other}", lambda leader: leader.remove(other))
+
+
+def transfer(world: World, random: Random) -> None:
+    """The leader is asked to hand over, to a member or to whoever is best."""
+    voters = list(world.configuration.voters)
+    target = random.choice(voters) if voters and random.random() < 0.7 else None
+    _ask_leader(world, f"hand over to {target}", lambda leader: leader.transfer(target))
+
+
+def _ask_leader(world: World, words: str, ask: Callable[[RaftNode], object]) -> None:
+    leader = world.leader()
+    if leader is None or leader.life is None:
+        return
+    world.story.tell("%s is asked to %s", leader.node_id, words)
+    world.member_change_ends_at = max(world.member_change_ends_at, world.clock.now + _CHANGE_SECONDS)
+
+    service = leader.service
+
+    def asked() -> None:
+        running = service._running
+        assert running is not None
+        try:
+            ask(running.node)
+        except (ChangeRefused, NotLeader) as error:
+            world.marks.failed(error)
+        running.loop.wake()
+
+    leader.life.process.callLater(0, asked)
