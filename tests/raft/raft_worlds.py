@@ -72,7 +72,7 @@ class Weather:
 
         weather = cls(
             servers_count=chance.choice((1, 2, 3, 3, 3, 3, 4, 5, 5)),
-            emphasis=chance.choice(("", "", "elections", "logs", "members", "snapshots")),
+            emphasis=chance.choice(("", "elections", "elections", "logs", "members", "snapshots", "reads")),
             election_timeout_ticks=10,
             loss=sometimes(0.01, 0.3),
             duplicates=sometimes(0.01, 0.5),
@@ -106,6 +106,9 @@ class Weather:
             weather = replace(weather, servers_count=chance.choice((1, 2, 3)), change=0.4, cut=0.08, crash=0.03, wipe=0.0)
         elif emphasis == "snapshots":
             weather = replace(weather, snapshot_entries_count=2, kept_entries_count=0, cut=0.1, save_ticks=2.0, writes=0.5)
+        elif emphasis == "reads":
+            weather = replace(weather, servers_count=3, pause=0.08, late=0.1, reads=1.0, writes=1.0, delay_ticks=0.3)
+            weather = replace(weather, save_ticks=0.1, stall=0.0, crash=0.0, wipe=0.0, change=0.0)
         return weather
 
 
@@ -328,8 +331,11 @@ class World:
             self.cluster.restart(name)
 
     def _resume(self, name: str) -> None:
-        """What came while the process stood still is read all at once."""
-        for envelope in self.paused.pop(name, []):
+        """What came while the process stood still is read all at once; a client may be quicker."""
+        came = self.paused.pop(name, [])
+        if self.servers[name].node is not None and self.cluster[name].role is Role.LEADER and not self.is_calm:
+            self._read(name)
+        for envelope in came:
             if self.servers[name].node is not None:
                 self._deliver(envelope)
 
@@ -390,7 +396,7 @@ class World:
         except ProposalDropped:
             self.dropped.add(command)
 
-    def _read(self) -> None:
+    def _read(self, name: str | None = None) -> None:
         """A confirmed read must see all that anybody could know to be committed when it was asked."""
         self.events_count += 1
         number = self.events_count
@@ -400,7 +406,7 @@ class World:
             self.cluster[leader].read_index(number)
             self.reads_asked[leader, number] = committed_index
 
-        self._ask("read", ask)
+        self._ask("read", ask, name)
 
     def _answered(self, name: str, read_id: int, read_index: int | None) -> None:
         committed_index = self.reads_asked.pop((name, read_id))
@@ -415,12 +421,12 @@ class World:
         self._collect_reads()
         self.reads_asked = {key: index for key, index in self.reads_asked.items() if key[0] != name}
 
-    def _ask(self, what: str, event: Callable[[str], object]) -> bool:
+    def _ask(self, what: str, event: Callable[[str], object], name: str | None = None) -> bool:
         """Ask one of those that believe they lead; returns whether something was done."""
         leaders = [name for name in self.servers if self._is_awake(name) and self.cluster[name].role is Role.LEADER]
         if not leaders:
             return False
-        leader = self.chance.choice(leaders)
+        leader = name or self.chance.choice(leaders)
         try:
             self._act(leader, what, lambda: event(leader))
         except (NotLeader, ProposalDropped, ChangeRefused, ReadFailed) as reason:

@@ -154,7 +154,7 @@ class StepFuzzTests(TestCase):
 
     @pytest.mark.scenario("L10")
     @settings(max_examples=200, deadline=None)
-    @given(st.lists(envelopes.filter(lambda envelope: isinstance(envelope.message, (AppendEntries, InstallSnapshot))), max_size=20))
+    @given(st.lists(envelopes.filter(lambda drawn: isinstance(drawn.message, AppendEntries | InstallSnapshot)), max_size=20))
     def test_l10_what_is_committed_stays(self, events: list[Envelope]) -> None:
         """No message, however wrong, takes a committed entry out of the log, or applies another in its place."""
         solo = Solo(log_of(1, 1, 2))

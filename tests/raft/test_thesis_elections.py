@@ -1,4 +1,4 @@
-"""Sections 3.3, 3.4, 3.6.1 and Figure 3.1 of the dissertation: terms, elections, votes. With pre-vote (9.6) and stickiness (4.2.3)."""
+"""Sections 3.3, 3.4, 3.6.1 and Figure 3.1 of the dissertation: terms, elections, votes. Pre-vote: 9.6; stickiness: 4.2.3."""
 
 from __future__ import annotations
 

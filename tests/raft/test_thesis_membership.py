@@ -71,7 +71,7 @@ class ConfigurationTests(TestCase):
 
     @given(st.lists(st.tuples(st.sampled_from(("learner", "voter", "remove")), st.sampled_from(NAMES)), max_size=20))
     def test_every_step_is_safe(self, steps: list[tuple[str, str]]) -> None:
-        """However one comes there: the invariant holds, and any two majorities before and after a step share a voter (Section 4.1)."""
+        """The invariant holds, and any majority before a step shares a voter with any after it (Section 4.1)."""
         configuration = voters("a")
         for verb, name in steps:
             try:
@@ -202,7 +202,7 @@ class SafetyTests(TestCase):
 
     @pytest.mark.scenario("M2")
     def test_m2_not_before_the_own_no_op(self) -> None:
-        """No change before an entry of the leader's own term is committed: the bug of the dissertation's single-server changes."""
+        """No change before an entry of the leader's own term is committed: the known bug of single-server changes."""
         solo = Solo(log_of(1))
         solo.lead()
         with self.assertRaisesRegex(ChangeRefused, "has not yet committed an entry of its own term") as caught:
@@ -296,7 +296,7 @@ class CatchUpTests(TestCase):
 
     @pytest.mark.scenario("M7")
     def test_m7_slow_rounds_do_not_count(self) -> None:
-        """A round that took longer than an election timeout is followed by another; a log that grows meanwhile is a round of its own."""
+        """A round that took longer than an election timeout is followed by another, to where the log ends by then."""
         solo = self.leader_with_learner()
         for _ in range(11):
             solo.tick()

@@ -12,8 +12,8 @@ from raft_solo import Solo, accepted, heartbeat, log_of, of_kind
 
 from hraft.errors import NotLeader, ReadFailed
 from hraft.raft.messages import AppendEntries
-from hraft.raft.ready import ReadReady
 from hraft.raft.reads import Reads
+from hraft.raft.ready import ReadReady
 from hraft.raft.settings import Settings
 
 FIVE = voters("n1", "n2", "n3", "n4", "n5")
@@ -195,7 +195,7 @@ class ReadsTests(TestCase):
         )
     )
     def test_confirmed_only_after_a_majority_answered_a_later_round(self, steps: list[object]) -> None:
-        """Each read: asked, then a round begun, then that round acknowledged by enough voters; and none is lost or answered twice."""
+        """A read is asked, a round is begun, enough voters acknowledge it; none is lost, none answered twice."""
         reads, names = Reads(), ("a", "b", "c")
         commit_index, asked, begun = 0, 0, {}
         acknowledged: set[tuple[str, int]] = set()

@@ -241,7 +241,7 @@ class LeaderTests(TestCase):
         solo = Solo()
         self.assertEqual([], solo.hear("n2", accepted(1, 1)))
 
-    def follower(self, solo: Solo, peer: str = "n2"):  # noqa: ANN201
+    def follower(self, solo: Solo, peer: str = "n2"):
         return solo.node.status().followers[peer]
 
 
@@ -356,7 +356,7 @@ class FollowerTests(TestCase):
 
 
 class PersistenceTests(TestCase):
-    """Section 3.8: each server persists its current term, vote and log before it answers; Section 10.2.1: what may go in parallel."""
+    """Section 3.8: what is persisted before a server answers; Section 10.2.1: what may go in parallel."""
 
     @pytest.mark.scenario("E1")
     def test_e1_vote_is_on_disk_before_the_answer(self) -> None:

@@ -38,7 +38,7 @@ def played(seed: int) -> tuple[str, Counter[str]]:
 @pytest.mark.scenario("T1", "T2", "T5", "N1", "N4", "N11", "N12")
 @pytest.mark.parametrize("first", range(0, WORLDS_COUNT, CHUNK_COUNT))
 def test_no_world_breaks_a_rule(first: int) -> None:
-    """Loss, duplicates, reordering, delay, cuts, crashes, stalls, lost disks, changes of members: safe always, live when it is over."""
+    """Loss, duplicates, delay, cuts, crashes, stalls, lost disks, changes of members: safe always, live when it is over."""
     for seed in range(first, first + CHUNK_COUNT):
         played(seed)
 
