@@ -51,7 +51,7 @@ class ListenTests(SynchronousTestCase):
         self.assertEqual({"127.0.0.1"}, self.listening(parse_listening(f"tcp:{port}:interface=127.0.0.1")))
 
     def test_port_in_use(self) -> None:
-        """One line with the address, and nothing is left listening."""
+        """One line with the address and the reason, whichever way the address was written."""
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
             for where in (f"localhost:{port}", f":{port}", f"127.0.0.1:{port}", f"tcp:{port}"):
