@@ -23,9 +23,9 @@ async def stop(around: Surroundings, running: Running, events: Events) -> None:
     if not running.loop.is_stopped:
         await running.until(lambda: len(running.proposals) == 0, election_timeout_seconds)
         await _hand_over(running, around.node_id, 2 * election_timeout_seconds)
-        await running.until(lambda: _is_done(running), 2 * election_timeout_seconds)
     running.stop("this node stopped; what becomes of it is up to the others")
     await _in_time(around.clock, events, "closing the connections", maybeDeferred(around.transport.stop))
+    # The writer's thread works in order, so a save that is under way ends before.
     await _in_time(around.clock, events, "closing the disk", around.run_in_writer(around.storage.close))
 
 
@@ -40,10 +40,6 @@ async def _hand_over(running: Running, node_id: str, timeout_seconds: float) -> 
         return  # Nobody is there to take over (T6).
     running.loop.wake()
     await running.until(lambda: node.role is not Role.LEADER and node.leader_id is not None, timeout_seconds)
-
-
-def _is_done(running: Running) -> bool:
-    return running.saves.in_flight is None and running.applying.lag_count == 0 and not running.applying.is_restoring
 
 
 async def _in_time(clock: IReactorTime, events: Events, what: str, deferred: Deferred[Any]) -> None:

@@ -143,8 +143,8 @@ class ApplyingTests(SynchronousTestCase):
 
     def test_entries_that_waited_and_are_in_the_snapshot_are_not_applied_again(self) -> None:
         """A snapshot may overtake entries that were committed but had to wait for their turn; their clients cannot know."""
-        self.applying.committed(commands(1, limits.APPLY_TURN_ENTRIES_COUNT))
         late = limits.APPLY_TURN_ENTRIES_COUNT + 1
+        self.applying.committed(commands(1, late + 2))
         waiting = Outcome(self.proposals.wait(EntryId(1, late + 2), 0.0))
         self.applying.expect_restore(snapshot_at(late + 5))
         self.assertIsInstance(waiting.error, OutcomeUnknown)
@@ -166,6 +166,20 @@ class ApplyingTests(SynchronousTestCase):
         self.clock.pump([1.0, 1.0])
         self.assertEqual((["up to 9", "10:10"], []), (self.tape.applied, self.halted))
         self.assertEqual([5, 9], self.shelf.read)
+
+    @pytest.mark.scenario("S13")
+    def test_the_older_of_two_snapshots_is_not_shown(self) -> None:
+        """Not even for a moment: entries between the two would be applied to it, that are not there to be applied."""
+        first, second = snapshot_at(5), snapshot_at(9)
+        self.applying.expect_restore(first)
+        self.applying.restore(first)
+        self.applying.expect_restore(second)
+        self.applying.committed(commands(10, 10))
+        self.clock.advance(1.0)
+        self.assertEqual(([], True), (self.tape.applied, self.applying.is_restoring))
+        self.applying.restore(second)
+        self.clock.pump([1.0, 1.0])
+        self.assertEqual((["up to 9", "10:10"], []), (self.tape.applied, self.halted))
 
     def test_a_snapshot_that_cannot_be_read_stops_the_node(self) -> None:
         """It was verified when it came, so the disk is not what it was; and there is no state to go on from."""

@@ -11,6 +11,7 @@ from hraft import limits
 from hraft.errors import BadCommand, NotLeader, OutcomeUnknown, ProposalDropped, ReadFailed
 from hraft.interfaces import ForwardProposal, ForwardReadIndex
 from hraft.kv.results import Written
+from hraft.raft.entry import Snapshot
 from hraft.raft.messages import AppendEntries, AppendEntriesResponse
 from hraft.raft.ready import Role
 from hraft.service import LeaderHint
@@ -79,6 +80,22 @@ class WriteTests(ThreeNodes):
         assert isinstance(outcome.error, NotLeader)
         self.assertIsNone(outcome.error.leader_id)
 
+    @pytest.mark.scenario("C4")
+    def test_the_leader_cannot_be_reached(self) -> None:
+        """Then it was certainly not asked: the client may repeat its write."""
+        self.cluster.network.cut(self.follower.node_id, self.leader.node_id)
+        outcome = Outcome(self.follower.service.submit(set_command("a", "1")))
+        self.assertIsInstance(outcome.error, ProposalDropped)
+
+    @pytest.mark.scenario("C4")
+    def test_the_leader_is_lost_after_it_was_asked(self) -> None:
+        """Then nobody knows, and the client is told so."""
+        outcome = Outcome(self.follower.service.submit(set_command("a", "1")))
+        self.cluster.run(0.0015)
+        self.isolate(self.leader)
+        self.cluster.run(limits.FORWARD_TIMEOUT_SECONDS + 0.1)
+        self.assertIsInstance(outcome.error, OutcomeUnknown)
+
     def test_what_is_no_command_is_refused(self) -> None:
         """It would be spliced into the log as it is, and no node could read that log again."""
         for command in (b"", b"{", b'{"a":1}\n{"b":2}', b'"' + b"x" * limits.ENTRY_BYTES + b'"', b'{"a":NaN}', b'"\xff"'):
@@ -141,6 +158,24 @@ class FailOverTests(ThreeNodes):
         self.cluster.run(2 * ELECTION_TIMEOUT_SECONDS)
         self.assertIsInstance(outcome.error, OutcomeUnknown)
         self.assertEqual((Role.FOLLOWER, 1), (self.leader.role, outcome.count))
+
+    @pytest.mark.scenario("C5")
+    def test_what_is_committed_is_answered_though_leadership_is_lost(self) -> None:
+        """It only waits for its turn with the state machine: "unknown" would be true and of no use."""
+        running = self.leader.service._running
+        assert running is not None
+        applying = running.applying
+        applying._restore = snapshot = Snapshot(1, 1, applying.configuration)
+        committed = Outcome(self.leader.service.propose(set_command("a", "1")))
+        self.cluster.run(0.05)
+        self.isolate(self.leader)
+        uncommitted = Outcome(self.leader.service.propose(set_command("b", "2")))
+        self.cluster.run(2 * ELECTION_TIMEOUT_SECONDS)
+        self.assertEqual((False, OutcomeUnknown), (committed.is_over, type(uncommitted.error)))
+        self.assertIs(snapshot, applying._restore)
+        applying._restore = None
+        applying.committed(())
+        self.assertEqual(Written(1, 1), committed.value.result)
 
     def test_another_leads_and_the_old_one_follows(self) -> None:
         """Three nodes survive the loss of one, and lose nothing that was acknowledged."""

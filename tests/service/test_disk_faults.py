@@ -175,11 +175,10 @@ class HungTests(DiskFaults):
     def test_a_leader_loses_its_office(self) -> None:
         """Heartbeats would go on for ever, and nothing would be committed: so it steps down, and its clients hear of it."""
         self.leader.writer.hang()
+        began = self.cluster.clock.seconds()
         outcome = Outcome(self.leader.service.propose(set_command("a", "1")))
-        for _ in range(3):
-            self.cluster.run(0.001)
         self.cluster.elect(other_than=self.leader)
-        self.assertLess(self.cluster.clock.seconds(), 10.0)
+        self.assertLess(self.cluster.clock.seconds() - began, 3.2 * ELECTION_TIMEOUT_SECONDS)
         self.assertIsNone(self.cluster.write("b", "2").error)
         self.assertTrue(outcome.is_over)
         self.leader.writer.resume()

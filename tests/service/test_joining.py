@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from clusters import CLUSTER_ID, ELECTION_TIMEOUT_SECONDS, Cluster, Member, Outcome
+from twisted.internet.defer import succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from hraft import limits
@@ -136,6 +137,25 @@ class JoiningTests(SynchronousTestCase):
         outcome = self.finished(Outcome(self.node0.service.join("node2", "node2:12000", True)))
         self.assertIsInstance(outcome.error, WrongPeer)
 
+    @pytest.mark.scenario("M15")
+    def test_whoever_answers_is_looked_at(self) -> None:
+        """The transport refuses strangers, and the leader does not rely on it."""
+        found = PeerIdentity("c2", "node2", "node2:11000")
+        self.node0.transport.dial_back = lambda address: succeed(found)  # type: ignore[method-assign]
+        outcome = self.finished(Outcome(self.node0.service.join("node2", "node2:12000", True)))
+        self.assertIsInstance(outcome.error, WrongPeer)
+
+    def test_not_before_it_is_committed(self) -> None:
+        """A voter of a configuration that is only appended may turn out never to have been one."""
+        newcomer = self.newcomer()
+        self.cluster.join(newcomer)
+        self.cluster.run_until(lambda: len(self.voters()) == 3, "promoted")
+        self.cluster.network.isolate("node0", self.cluster.members)
+        self.assertFalse(self.node0.service.status().configuration_committed)
+        again = self.cluster.join(newcomer, by=self.node0, empty_log=False)
+        self.cluster.run(ELECTION_TIMEOUT_SECONDS / 2)
+        self.assertFalse(again.is_over, again)
+
     @pytest.mark.scenario("M16")
     def test_a_second_node_under_the_same_id(self) -> None:
         """While the member answers at its own address, another place cannot be the same node: it would vote twice."""
@@ -197,14 +217,19 @@ class JoiningTests(SynchronousTestCase):
         self.assertEqual((1, None, False), (member.count, member.error, newcomer.service.has_empty_log))
         self.assertTrue(Outcome(newcomer.service.when_member()).is_over)
 
+    def peers_of(self, member: Member) -> set[str]:
+        return set(member.transport._peers)
+
     @pytest.mark.scenario("M6")
     def test_peers_are_those_of_the_configuration_in_force(self) -> None:
         """A log that is replayed names members of the past; they must not be spoken to."""
         told: list[dict[str, str]] = []
         self.finished(self.cluster.join(self.newcomer()))
         self.cluster.settle()
+        self.assertEqual({"node1", "node2"}, self.peers_of(self.node0))
         self.cluster.the_leader().service._running.node.remove("node2")  # type: ignore[union-attr]
         self.cluster.run(1.0)
+        self.assertEqual({"node1"}, self.peers_of(self.node0))
         self.cluster.members["node2"].crash()
         self.node1.crash()
         start = self.node1.start

@@ -93,6 +93,15 @@ class LoopTests(SynchronousTestCase):
         expected = ["ready", ("start", save), ("send", MESSAGE), ("committed", (NOOP,)), ("reads_confirmed", reads)]
         self.assertEqual(expected, self.turn())
 
+    @pytest.mark.scenario("D1")
+    def test_nothing_is_sent_after_a_save_that_failed_at_once(self) -> None:
+        """A message of the same Ready may speak of what was to be saved."""
+        part: Any = self.loop._saves
+        part.start = lambda save: self.loop.stop()
+        self.node.readys = [Ready(Save(1, HardState(1)), (MESSAGE,), None, (NOOP,))]
+        self.loop.wake()
+        self.assertEqual(["ready"], self.turn())
+
     def test_a_save_that_is_done_brings_the_next_turn_at_once(self) -> None:
         """What gathered while the disk was busy must not wait for anything else."""
         save = Save(1, HardState(1))

@@ -8,6 +8,7 @@ from unittest.mock import patch
 
 import pytest
 from clusters import EAGER, ELECTION_TIMEOUT_SECONDS, Cluster, Member, Outcome, losing, set_command
+from twisted.logger import LogEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from hraft import limits
@@ -41,6 +42,18 @@ class Snapshots(SynchronousTestCase):
 
     def first_index(self, member: Member) -> int:
         return member.service.status().first_index
+
+    def listen(self, words: str) -> list[LogEvent]:
+        """The lines of the operators' log that say this, from now on."""
+        said: list[LogEvent] = []
+
+        def hear(line: LogEvent) -> None:
+            if words in line.get("log_format", ""):
+                said.append(line)
+
+        globalLogPublisher.addObserver(hear)
+        self.addCleanup(globalLogPublisher.removeObserver, hear)
+        return said
 
     def all_agree(self) -> None:
         self.cluster.settle()
@@ -169,6 +182,23 @@ class SendingTests(Snapshots):
         self.cluster.network.lets_pass = losing(InstallSnapshotResponse, 0.8, Random(3))
         self.late.start()
         self.all_agree()
+
+    @pytest.mark.scenario("S5")
+    def test_sent_means_installed(self) -> None:
+        """A file that has arrived is not yet a node that has caught up: the operator is told when it is."""
+        self.leave_behind()
+        said = self.listen("sent a snapshot")
+        self.late.start()
+        late = self.late.service._running
+        assert late is not None
+        self.cluster.run_until(lambda: not late.receiving.is_idle, "it has begun")
+        self.late.writer.hang()
+        self.cluster.run(5.0)
+        self.assertEqual((True, []), (late.receiving.is_idle, said))
+        self.late.writer.resume()
+        self.all_agree()
+        self.cluster.run(1.0)
+        self.assertEqual(1, len(said))
 
     @pytest.mark.scenario("S8", "S9")
     def test_the_leader_changes_in_the_middle(self) -> None:
@@ -302,7 +332,10 @@ class SendingTests(Snapshots):
             raise StorageFull("no space left")
 
         self.late.storage.receive_snapshot = full
-        self.cluster.run(3.0)
+        node = self.leader.service._running.node  # type: ignore[union-attr]
+        with patch.object(node, "snapshot_failed", wraps=node.snapshot_failed) as failed:
+            self.cluster.run(3.0)
+        failed.assert_called_with(self.late.node_id)
         self.assertEqual((None, []), (self.late.get("p0-0"), self.late.halted))
         self.late.storage.receive_snapshot = receive
         self.all_agree()
@@ -331,10 +364,12 @@ class OvertakenTests(Snapshots):
         self.all_agree()
         received_index = self.late.service.status().snapshot_index
         self.assertGreater(received_index, own_index)
+        said = self.listen("took a snapshot")
         self.late.background._jobs.extend(jobs)
         self.late.background._go_on()
         self.cluster.run(0.1)
         self.assertEqual((received_index, []), (self.late.service.status().snapshot_index, self.late.halted))
+        self.assertEqual([], said)
         self.cluster.write_many(45, prefix="more")
         self.cluster.run(0.5)
         self.assertGreater(self.late.service.status().snapshot_index, received_index)

@@ -40,6 +40,21 @@ class StoppingTests(SynchronousTestCase):
         self.cluster.settle()
         self.assertEqual(("v", None), (new.get("k49"), new.get("late")))
 
+    @pytest.mark.scenario("T2")
+    def test_what_was_taken_is_answered_before_it_hands_over(self) -> None:
+        """In five nodes one follower may have what a majority has not: handing over to it at once would leave clients unsure."""
+        cluster = Cluster().bootstrap(5)
+        leader, slow = cluster.the_leader(), cluster.followers()[1:]
+        for member in slow:
+            member.writer.hang()
+        outcome = Outcome(leader.service.propose(set_command("a", "1")))
+        stopped = Outcome(leader.service.stopService())
+        cluster.run(ELECTION_TIMEOUT_SECONDS / 2)
+        for member in slow:
+            member.writer.resume()
+        cluster.run_until(lambda: stopped.is_over, "stopped")
+        self.assertIsNone(outcome.error)
+
     @pytest.mark.scenario("T6")
     def test_nobody_to_hand_over_to(self) -> None:
         """Alone, or a follower, or without any leader: there is nothing to wait for."""
