@@ -1,0 +1,152 @@
+"""`python -m benchmarks writes|failover|stability|restart`: the figures that docs/performance.md quotes."""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import statistics
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.load import Figure, sequential_posts, wrk
+from hraft.kv.commands import Set, encode_command
+from hraft.raft.entry import Entry, EntryKind
+from hraft.raft.node import bootstrap_save
+from hraft.raft.ready import Save
+from hraft.storage.directory import DataDirectory, Identity
+from hraft.storage.durable import DurableStorage
+from hraft.storage.files import LocalFileSystem
+from tests.process.cluster import Cluster, Node, wait_until
+
+
+def writes(cluster: Cluster, arguments: argparse.Namespace) -> None:
+    """Latency of one client, throughput of many, with reads beside."""
+    leader = cluster.start(arguments.nodes)[0]
+    sequential_posts(leader, 300)
+    _print("POST /key, 1 client, one after the other", sequential_posts(leader, arguments.count))
+    for clients in (1, 16, 64, 256):
+        _print(f"POST /key, {clients} clients", wrk(leader, clients, arguments.seconds))
+    _print("GET /key/key-1, 64 clients", wrk(leader, 64, arguments.seconds, "/key/key-1", is_post=False))
+    path = "/key/key-1?level=linearizable"
+    _print("GET /key/key-1?level=linearizable, 64 clients", wrk(leader, 64, arguments.seconds, path, is_post=False))
+    for node in cluster.nodes:
+        assert node.process is not None
+        print(f"{node.name}: {_resident_mib(node.process.pid):.0f} MiB resident")
+
+
+def failover(cluster: Cluster, arguments: argparse.Namespace) -> None:
+    """kill -9 of the leader, again and again: until when is the first write acknowledged, and is any lost?"""
+    cluster.start(arguments.nodes)
+    gaps, acknowledged = [], {}
+    for number in range(arguments.kills):
+        leader = cluster.leader()
+        for count in range(20):
+            assert leader.set(f"kill-{number}-{count}", str(count)).status == 200
+            acknowledged[f"kill-{number}-{count}"] = str(count)
+        leader.kill()
+        began = time.monotonic()
+        others = list(cluster.running())
+        while not any(_takes(node, f"after-{number}") for node in others):
+            time.sleep(0.005)
+        gaps.append(time.monotonic() - began)
+        acknowledged[f"after-{number}"] = "yes"
+        leader.start().wait_until_started()
+        print(f"kill {number + 1}: {gaps[-1]:.3f} s", flush=True)
+    for key, value in acknowledged.items():
+        for node in cluster.nodes:
+            node.wait_for_value(key, value)
+    print(f"{len(gaps)} kills: median {statistics.median(gaps):.3f} s, maximum {max(gaps):.3f} s, minimum {min(gaps):.3f} s")
+    print(f"{len(acknowledged)} acknowledged writes, all on all {len(cluster.nodes)} nodes")
+
+
+def _takes(node: Node, key: str) -> bool:
+    try:
+        return node.ask("POST", "/key", {key: "yes"}, seconds=2.0).status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def stability(cluster: Cluster, arguments: argparse.Namespace) -> None:
+    """Full load for a while: does anybody call an election that nobody needs?"""
+    leader = cluster.start(arguments.nodes)[0]
+    before = leader.status()["term"]
+    _print(f"POST /key, 64 clients, {arguments.minutes:g} minutes", wrk(leader, 64, 60 * arguments.minutes))
+    after = cluster.leader().status()["term"]
+    print(f"term before {before}, after {after}: {after - before} spurious elections")
+
+
+def restart(cluster: Cluster, arguments: argparse.Namespace) -> None:
+    """A log of many entries, none of them in a snapshot: how long until the node serves, and how much memory does it take?"""
+    node = cluster.node("--snapshot-entries", str(10 * arguments.entries))
+    began = time.monotonic()
+    _fill(node, arguments.entries)
+    print(f"{arguments.entries} entries written in {time.monotonic() - began:.0f} s, {_disk_mib(node.directory):.0f} MiB on disk")
+    for number in range(3):
+        began = time.monotonic()
+        node.start().wait_until_started()
+        wait_until(lambda: node.get("key-99999"), "the last key is there")
+        print(f"restart {number + 1}: {time.monotonic() - began:.2f} s until the last key is there", flush=True)
+        assert node.process is not None
+        print(f"{_resident_mib(node.process.pid):.0f} MiB resident after it")
+        node.kill()
+
+
+def _fill(node: Node, entries_count: int) -> None:
+    """What a node that was alone would have on disk after so many writes; keys repeat, so that the state stays small."""
+    directory = DataDirectory(str(node.directory))
+    directory.open(node.node_id)
+    directory.remember(Identity("benchmark", node.node_id))
+    storage = DurableStorage(LocalFileSystem(), directory.path, "benchmark")
+    storage.recover()
+    first = bootstrap_save(node.node_id, node.raft_address)
+    storage.save(first)
+    for start in range(2, entries_count + 2, 1000):
+        entries = tuple(_entry(index) for index in range(start, start + 1000))
+        storage.save(Save(number=start, hard_state=first.hard_state, entries=entries))
+    storage.close()
+    directory.close()
+
+
+def _entry(index: int) -> Entry:
+    command = Set(b"key-%d" % (index % 100_000), b"a value of thirty-two bytes, yes.")
+    return Entry(index, 1, EntryKind.COMMAND, encode_command(command))
+
+
+def _resident_mib(pid: int) -> float:
+    """What `ps` calls rss."""
+    return int(subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, text=True, check=True).stdout) / 1024
+
+
+def _disk_mib(directory: Path) -> float:
+    return sum(path.stat().st_size for path in directory.rglob("*") if path.is_file()) / 2**20
+
+
+def _print(what: str, figure: Figure) -> None:
+    failed = f", {figure.failed_count} FAILED" if figure.failed_count else ""
+    print(f"{what}: {figure.per_second:.0f}/s, median {figure.median_ms:.2f} ms, p99 {figure.p99_ms:.2f} ms{failed}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("what", choices=["writes", "failover", "stability", "restart"])
+    parser.add_argument("--nodes", type=int, default=3, help="how many nodes the cluster has")
+    parser.add_argument("--seconds", type=float, default=10.0, help="how long each load lasts")
+    parser.add_argument("--count", type=int, default=3000, help="how many writes one after the other")
+    parser.add_argument("--kills", type=int, default=20, help="how often the leader is killed")
+    parser.add_argument("--minutes", type=float, default=2.0, help="how long the full load lasts")
+    parser.add_argument("--entries", type=int, default=1_000_000, help="how many entries the log gets")
+    parser.add_argument("--reactor", default="default", help="as the option of `twist`")
+    parser.add_argument("--directory", help="where the data directories go: a real disk, not tmpfs")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=arguments.directory) as folder:
+        cluster = Cluster(Path(folder), arguments.reactor)
+        try:
+            globals()[arguments.what](cluster, arguments)
+        finally:
+            cluster.close()
+
+
+if __name__ == "__main__":
+    main()
