@@ -69,6 +69,8 @@ class Chaos:
         """Nothing fails any more: links, disks and processes are well again, and who was down starts."""
         self._is_over = True
         world = self._world
+        world.trap = None
+        world.network.is_calm = True
         world.story.tell("all is well from now on")
         world.network.faults = HEALTHY
         world.network.heal()

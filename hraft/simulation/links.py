@@ -40,8 +40,14 @@ class Links(Network):
         super().__init__(clock, random, faults)
         self.observer = observer
         self._world_clock = clock
+        #: From now on no link can be cut or clogged.
+        self.is_calm = False
         #: What waits on each clogged link.
         self._clogged: dict[Link, list[Callable[[], None]]] = {}
+
+    def cut(self, sender: str, to: str) -> None:
+        if not self.is_calm:
+            super().cut(sender, to)
 
     def cut_all(self, links: Iterable[Link]) -> None:
         for sender, to in links:
@@ -53,7 +59,8 @@ class Links(Network):
 
     def clog(self, link: Link) -> None:
         """Nothing arrives over this link until it is unclogged, and nothing is lost."""
-        self._clogged.setdefault(link, [])
+        if not self.is_calm:
+            self._clogged.setdefault(link, [])
 
     def unclog(self, link: Link) -> None:
         """All that waited arrives at once."""

@@ -22,6 +22,11 @@ def partition(world: World, random: Random) -> None:
     _cut(world, random, _between(names[:count], names[count:]), f"partition of {', '.join(names[:count])}")
 
 
+def isolate(world: World, random: Random, alone: str) -> None:
+    """One node that neither hears nor is heard."""
+    _cut(world, random, _between([alone], [name for name in world.nodes if name != alone]), f"{alone} is alone")
+
+
 def one_way_partition(world: World, random: Random) -> None:
     """One node, often the leader, that can only speak, or only hear (N1)."""
     names = list(world.nodes)

@@ -7,7 +7,7 @@ disk afterwards is up to chance.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -175,6 +175,12 @@ class SimulatedNode:
             self._died(life, loss_chance=1.0)
             return False
         self.life = life
+        shape = self.world.shape
+        self.state.settings = replace(
+            self.state.settings,
+            append_entries_count=shape.append_entries_count,
+            inflight_messages_count=shape.inflight_messages_count,
+        )
         self.world.story.tell("%s starts, term %s, last entry %s", self.node_id, self.state.term, self.state.log.last_index)
         self.world.started(self)
         return True

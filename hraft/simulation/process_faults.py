@@ -7,10 +7,12 @@ from random import Random
 from hraft.raft.entry import HardState
 from hraft.raft.quorum import majority_count
 from hraft.raft.ready import Save
+from hraft.simulation import network_faults
 from hraft.simulation.disk import Fault, PowerCut
 from hraft.simulation.node import SimulatedNode
 from hraft.simulation.world import World
 
+_ALONE_AFTER_PAUSE_SHARE = 0.3
 _START_CUT_SHARE = 0.15
 _OPERATIONS_OF_A_START_COUNT = 30
 
@@ -58,7 +60,10 @@ def pause(world: World, random: Random) -> None:
     up = world.up()
     if up:
         node = leader if leader is not None and random.random() < 0.5 else random.choice(up)
-        _pause(world, random, [node])
+        seconds = _pause(world, random, [node])
+        if random.random() < _ALONE_AFTER_PAUSE_SHARE:
+            # It believes that it still leads, and nobody can tell it otherwise (R6).
+            world.clock.schedule(0.9 * seconds, None, network_faults.isolate, (world, random, node.node_id))
 
 
 def pause_quorum(world: World, random: Random) -> None:
@@ -101,10 +106,11 @@ def _cut_after(operations_count: int) -> Fault:
     return fault
 
 
-def _pause(world: World, random: Random, nodes: list[SimulatedNode]) -> None:
+def _pause(world: World, random: Random, nodes: list[SimulatedNode]) -> float:
     seconds = random.choice((0.3, 2.0, 8.0)) * random.uniform(0.5, 2.0)
     for node in nodes:
         life = node.life
         if life is not None:
             node.pause()
             world.clock.schedule(seconds * random.uniform(0.9, 1.1), None, node.resume)
+    return seconds

@@ -66,6 +66,9 @@ class Shape:
     patience_seconds: tuple[float, float]
     #: Whether clients hear of revisions, which ties all keys together and is harder to check.
     tells_revisions: bool
+    #: How much goes into one message, and how many may be on their way: small ones tear apart what else would go together.
+    append_entries_count: int
+    inflight_messages_count: int
     #: How much of what was not synced a crash loses.
     loss_chance: float
     disk_seconds: tuple[float, float]
@@ -127,6 +130,7 @@ def draw_shape(seed: int, seconds: float = WORLD_SECONDS, **given: Any) -> Shape
     rates[random.randrange(3)] = random.choice((0.5, 2.0))
     nodes_count = random.choice((1, 2, 3, 3, 3, 4, 5, 5, 5))
     election_timeout_ticks = random.choice((10, 12, 20))
+    tick_seconds = random.choice((0.05, 0.1))
     entries_count = random.choice((5, 10, 20, 50, 100))
     shape = Shape(
         seed=seed,
@@ -141,18 +145,20 @@ def draw_shape(seed: int, seconds: float = WORLD_SECONDS, **given: Any) -> Shape
             duplicate_chance=duplicates if "duplicates" in has else 0.0,
             delay_seconds=(0.0005, delay if "delay" in has else 0.004),
         ),
-        timing=Timing(tick_seconds=0.05, heartbeat_interval_ticks=2, election_timeout_ticks=election_timeout_ticks),
+        timing=Timing(tick_seconds=tick_seconds, heartbeat_interval_ticks=2, election_timeout_ticks=election_timeout_ticks),
         snapshot_policy=SnapshotPolicy(
             entries_count=entries_count,
             kept_entries_count=random.choice((0, 2, 10, 50)),
             chunk_bytes=random.choice((100, 400, 4000)),
         ),
         clock_rates=tuple(rates) if "drift" in has else (1.0,) * NODES_COUNT_LIMIT,
-        think_seconds=_log_uniform(random, 0.1, 1.0),
+        think_seconds=_log_uniform(random, 0.2, 2.0),
         patience_seconds=random.choice(((0.5, 3.0), (3.0, 12.0))),
         tells_revisions=random.random() < 0.3,
+        append_entries_count=random.choice((1, 2, 2048)),
+        inflight_messages_count=random.choice((1, 2, 64)),
         loss_chance=random.uniform(0.8, 1.0),
-        disk_seconds=(0.0005, random.choice((0.002, 0.01, 0.03))),
+        disk_seconds=(0.0005, random.choice((0.002, 0.01, 0.03, 0.1))),
         segment_bytes=random.choice((2_000, 8_000, 64_000)),
         padding_bytes=random.choice((0, 512, 4096)),
     )
