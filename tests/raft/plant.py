@@ -36,15 +36,22 @@ for seed in range(int(sys.argv[1])):
 """
 
 
+def planted(bug: PlantedBug, root: Path = ROOT) -> dict[str, str]:
+    """The texts of the files that the bug is in. Raises ValueError where the code is no longer what the table says."""
+    texts: dict[str, str] = {}
+    for file, old, new in bug.edits:
+        text = texts.get(file) or (root / file).read_text("utf-8")
+        if text.count(old) != 1:
+            raise ValueError(f"{bug.rule}: {file} has {text.count(old)} times, not once: {old!r}")
+        texts[file] = text.replace(old, new)
+    return texts
+
+
 def plant(bug: PlantedBug, folder: Path) -> None:
     """Copy the package to `folder`, with the bug."""
     shutil.copytree(ROOT / "hraft", folder / "hraft", ignore=shutil.ignore_patterns("__pycache__"))
-    for file, old, new in bug.edits:
-        path = folder / file
-        text = path.read_text("utf-8")
-        if text.count(old) != 1:
-            raise ValueError(f"{bug.rule}: {file} has {text.count(old)} times, not once: {old!r}")
-        path.write_text(text.replace(old, new), "utf-8")
+    for file, text in planted(bug).items():
+        (folder / file).write_text(text, "utf-8")
 
 
 def found_by_worlds(folder: Path, seeds_count: int) -> str:
@@ -53,12 +60,13 @@ def found_by_worlds(folder: Path, seeds_count: int) -> str:
 
 
 def found_by_tests(folder: Path) -> str:
-    """The first unit test that fails; empty if none does. The quick ones come first, the worlds are not among them."""
+    """The first unit test that fails; empty if none does. Those that name a rule come first, the worlds are not among them."""
     arguments = ["-x", "-q", "--no-header", "-p", "no:cacheprovider", "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT)]
-    slow = ("test_step_fuzz.py", "test_worlds.py", "test_plant.py")
-    files = [str(path) for path in sorted(HERE.glob("test_*.py"), reverse=True) if path.name not in slow]
-    output = _run(folder, [sys.executable, "-m", "pytest", *arguments, *files, str(HERE / slow[0])])
-    failed = re.search(r"^(?:FAILED|ERROR|SUBFAILED\S*) (?:\S*/)?([^/\s]+)", output, re.MULTILINE)
+    last = ("test_transcripts.py", "test_step_fuzz.py")
+    never = ("test_worlds.py", "test_plant.py")
+    first = [path.name for path in sorted(HERE.glob("test_*.py"), reverse=True) if path.name not in (*last, *never)]
+    output = _run(folder, [sys.executable, "-m", "pytest", *arguments, *(str(HERE / name) for name in (*first, *last))])
+    failed = re.search(r"^(?:FAILED|ERROR|SUBFAILED).*?(test_\w+\.py::\S+)", output, re.MULTILINE)
     return failed.group(1) if failed else output[-300:]
 
 

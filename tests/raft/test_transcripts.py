@@ -101,7 +101,7 @@ class Stage:
         self.entries_count = int(count)
 
     def voters(self, *names: str) -> None:
-        """Begin with these voters; `n1:1,2,2` has a log of those terms (entry 1 is the configuration), and the last for its term."""
+        """Begin with these voters; `n1:1,2,2` has a log of those terms (entry 1 is the configuration)."""
         logs = dict(name.partition(":")[::2] for name in names)
         settings = Settings(10, 3, append_entries_count=self.entries_count, inflight_messages_count=3)
         self.cluster = Cluster(voters(*logs), lambda low, high: low, settings)
