@@ -32,10 +32,10 @@ from hraft.storage.directory import DataDirectory, Identity
 from hraft.storage.durable import DurableStorage
 from hraft.storage.files import LocalFileSystem
 from hraft.storage.memory import MemoryStorage
-from hraft.web.answers import answer_problem
 from hraft.web.keys import KeyApi
 from hraft.web.problems import NOT_DONE, retry_later
 from hraft.web.site import HttpSite
+from hraft.web.tree import give
 
 #: How long the web may take to deliver its last answers when the node stops.
 DRAIN_TIMEOUT_SECONDS = 1.0
@@ -151,7 +151,7 @@ class HraftService(Service):
         node.startService()
         self.node = node
         self._raft_port.open(transport.factory)
-        self._site.resource = KeyApi(node, settings.forward).resource()
+        self._site.serve(KeyApi(node, settings.forward))
 
     def _storage(self, cluster_id: str) -> Storage:
         if self._directory is None:
@@ -295,4 +295,4 @@ class _WaitingRoom(Resource):
 
     def render(self, request: Any) -> bytes:
         detail = "this node has not joined its cluster yet, and keeps trying"
-        return answer_problem(request, retry_later("joining", detail, outcome=NOT_DONE))
+        return give(request, retry_later("joining", detail, outcome=NOT_DONE).answer(request.method))

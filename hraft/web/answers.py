@@ -1,19 +1,35 @@
 """Answers: a status, headers and a body, written so that hraftd's clients find the bytes they know.
 
-Knows nothing of routes and the node.
+Knows nothing of routes and the node, and of what protocol an answer leaves by.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from functools import lru_cache
+from typing import Final, TypeAlias
 
 import msgspec
 
-from hraft.web.problems import CONTENT_TYPE, NOT_DONE, Problem
+Header: TypeAlias = tuple[bytes, bytes]
 
 #: What Go's net/http makes of hraftd's JSON when it has to guess; a client may have learned to expect it.
 TEXT: Final = b"text/plain; charset=utf-8"
 JSON: Final = b"application/json"
+
+#: Ours rather than a library's, whose words differ between versions.
+REASONS: Final = {
+    200: "OK",
+    202: "Accepted",
+    400: "Bad Request",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    408: "Request Timeout",
+    409: "Conflict",
+    413: "Content Too Large",
+    421: "Misdirected Request",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+}
 
 #: encoding/json spells these so, lest they mean something in HTML or JavaScript.
 _ESCAPES: Final = (
@@ -27,6 +43,28 @@ _ESCAPES: Final = (
 _encoder = msgspec.json.Encoder()
 
 
+class Answer(msgspec.Struct, frozen=True, gc=False):
+    """What a client is told. `headers` are those that say something of it, and not those of its way (Content-Length, Date)."""
+
+    status: int = 200
+    headers: tuple[Header, ...] = ()
+    body: bytes = b""
+
+
+#: The answer to a write: hraftd's is empty. An empty one has no type.
+DONE: Final = Answer()
+
+
+def headers_of(content_type: bytes, *more: Header) -> tuple[Header, ...]:
+    """The headers of an answer that has a body."""
+    return ((b"Content-Type", content_type), (b"X-Content-Type-Options", b"nosniff"), *more)
+
+
+def header(name: bytes, value: str) -> Header:
+    """A header whose value comes from elsewhere, for instance from who joined: no line end in it may begin another header."""
+    return name, b" ".join(value.encode("utf-8", "replace").splitlines()).strip()
+
+
 def go_json(value: object) -> bytes:
     """Encode as Go's encoding/json does, byte for byte. None of the escaped bytes occurs outside of texts."""
     encoded = _encoder.encode(value)
@@ -36,24 +74,23 @@ def go_json(value: object) -> bytes:
     return encoded
 
 
-def answer(request: Any, body: bytes = b"", content_type: bytes = TEXT, status: int = 200) -> bytes:
-    """Set status and headers; return the body for Klein to write. An empty one has no type, as with hraftd."""
-    request.setResponseCode(status)
-    headers = request.responseHeaders
-    headers.setRawHeaders(b"Content-Length", [b"%d" % len(body)])
-    if body:
-        headers.setRawHeaders(b"Content-Type", [content_type])
-        headers.setRawHeaders(b"X-Content-Type-Options", [b"nosniff"])
-    return body
+def response(answer: Answer, more_lines: bytes, is_head: bool = False) -> bytes:
+    """The bytes of an HTTP response. `more_lines` are headers too; `is_head`: all but the body was asked for."""
+    return b"HTTP/1.1 %b%b%bContent-Length: %d\r\n\r\n%b" % (
+        _first_line(answer.status),
+        more_lines,
+        _lines(answer.headers),
+        len(answer.body),
+        b"" if is_head else answer.body,
+    )
 
 
-def answer_problem(request: Any, problem: Problem) -> bytes:
-    """The same for a request that was refused or failed."""
-    if request.method in (b"GET", b"HEAD") and problem.members.get("outcome") == NOT_DONE:
-        # A read has no outcome that a client could wonder about.
-        del problem.members["outcome"]
-    body = answer(request, problem.body(), CONTENT_TYPE.encode(), problem.status)
-    request.setResponseCode(problem.status, problem.title.encode())
-    for name, value in problem.headers.items():
-        request.setHeader(name, value)
-    return body
+@lru_cache(maxsize=64)
+def _first_line(status: int) -> bytes:
+    return f"{status} {REASONS.get(status, 'Error')}\r\n".encode()
+
+
+@lru_cache(maxsize=64)
+def _lines(headers: tuple[Header, ...]) -> bytes:
+    """Cached, since nearly all answers have one of a few sets of headers."""
+    return b"".join(b"%b: %b\r\n" % pair for pair in headers)

@@ -80,6 +80,12 @@ class Channel(HTTPChannel):
         """Nothing came for a long time, and nothing is owed."""
         self.loseConnection()
 
+    def take_over(self, data: bytes, seconds_left: float) -> None:
+        """Begin with what somebody else read from this connection; a request in it that is not whole has so much time left."""
+        self.dataReceived(data)
+        if self._is_receiving:
+            self._start_timer(max(0.0, seconds_left), self.too_slow)
+
     def finish(self) -> None:
         """Answer what is in hand, then close: the node is stopping."""
         if self._is_handling:
@@ -96,11 +102,14 @@ class Channel(HTTPChannel):
     def dataReceived(self, data: bytes) -> None:
         if self._is_done:
             return
-        if not self._is_handling:
-            self._is_receiving = True
         super().dataReceived(data)
-        if self._is_receiving and self._timer is None:
-            self._start_timer(limits.REQUEST_TIMEOUT_SECONDS, self._too_slow)
+        if self._is_done:
+            return
+        self._is_receiving = not (self._is_handling or self.paused) and bool(self.requests or self._buffer)
+        if not self._is_receiving:
+            self._stop_timer()
+        elif self._timer is None:
+            self._start_timer(limits.REQUEST_TIMEOUT_SECONDS, self.too_slow)
 
     def lineReceived(self, line: bytes) -> None:
         if not self._is_done:
@@ -129,6 +138,19 @@ class Channel(HTTPChannel):
         self._is_handling = False
         super().requestDone(request)
 
+    # --- back-pressure ---------------------------------------------------------------------------
+
+    def pauseProducing(self) -> None:
+        """The client does not read its answers: read no more of what it asks, and parse no more of what was read."""
+        self.paused = True
+        super().pauseProducing()
+        self._networkProducer.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        self.paused = False
+        super().resumeProducing()
+        self.dataReceived(b"")
+
     # --- refusing --------------------------------------------------------------------------------
 
     def refuse(self, problem: Problem) -> None:
@@ -144,7 +166,8 @@ class Channel(HTTPChannel):
         self.transport.write(problem.response())
         self._start_timer(limits.REFUSED_LINGER_SECONDS, self.loseConnection)
 
-    def _too_slow(self) -> None:
+    def too_slow(self) -> None:
+        """The time in which the request must arrive is over."""
         seconds = limits.REQUEST_TIMEOUT_SECONDS
         self.refuse(Problem(408, "too_slow", f"the request did not arrive within {seconds:g} s", outcome=NOT_DONE))
 

@@ -11,22 +11,10 @@ from typing import Final
 import msgspec
 
 from hraft import errors
+from hraft.web.answers import REASONS, Answer, header, headers_of, response
 from hraft.web.node import Leader
 
-CONTENT_TYPE: Final = "application/problem+json"
-
-#: Ours rather than the library's, whose words differ between versions of Python.
-TITLES: Final = {
-    400: "Bad Request",
-    404: "Not Found",
-    405: "Method Not Allowed",
-    408: "Request Timeout",
-    409: "Conflict",
-    413: "Content Too Large",
-    421: "Misdirected Request",
-    500: "Internal Server Error",
-    503: "Service Unavailable",
-}
+CONTENT_TYPE: Final = b"application/problem+json"
 
 #: A leader is usually elected, or room found, within about this time.
 RETRY_AFTER_SECONDS: Final = 1
@@ -38,39 +26,37 @@ UNKNOWN: Final = "unknown"
 class Problem(Exception):
     """A request was refused or failed. `code` names the kind for programs; `members` are further members of the JSON object."""
 
-    def __init__(self, status: int, code: str, detail: str, headers: Mapping[str, str] | None = None, **members: object) -> None:
+    def __init__(
+        self, status: int, code: str, detail: str, headers: Mapping[bytes, str] | None = None, **members: object
+    ) -> None:
         super().__init__(f"{status} {detail}")
         self.status = status
         self.detail = detail
         self.headers = dict(headers or {})
         self.members: dict[str, object] = {"code": code, **members}
 
-    @property
-    def title(self) -> str:
-        return TITLES.get(self.status, "Error")
-
-    def body(self) -> bytes:
+    def body(self, method: bytes = b"") -> bytes:
         """The JSON object. `type` is about:blank, as RFC 9457 has it where `title` is that of the status."""
-        first = {"type": "about:blank", "title": self.title, "status": self.status, "detail": self.detail}
-        return msgspec.json.encode({**first, **self.members})
+        first = {"type": "about:blank", "title": REASONS.get(self.status, "Error"), "status": self.status, "detail": self.detail}
+        document = {**first, **self.members}
+        if method in (b"GET", b"HEAD") and document.get("outcome") == NOT_DONE:
+            # A read has no outcome that a client could wonder about.
+            del document["outcome"]
+        return msgspec.json.encode(document)
+
+    def answer(self, method: bytes = b"") -> Answer:
+        """What the client of a request with this method is told."""
+        headers = headers_of(CONTENT_TYPE, *(header(name, value) for name, value in self.headers.items()))
+        return Answer(self.status, headers, self.body(method))
 
     def response(self) -> bytes:
         """A whole HTTP response that ends its connection, for where there is no request to answer yet."""
-        body = self.body()
-        headers = {
-            "Content-Type": CONTENT_TYPE,
-            "X-Content-Type-Options": "nosniff",
-            "Content-Length": str(len(body)),
-            "Connection": "close",
-            **self.headers,
-        }
-        lines = [f"HTTP/1.1 {self.status} {self.title}", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
-        return "\r\n".join(lines).encode("latin-1", "replace") + body
+        return response(self.answer(), b"Connection: close\r\n")
 
 
 def retry_later(code: str, detail: str, **members: object) -> Problem:
     """503, and when to come back."""
-    return Problem(503, code, detail, {"Retry-After": str(RETRY_AFTER_SECONDS)}, **members)
+    return Problem(503, code, detail, {b"Retry-After": str(RETRY_AFTER_SECONDS)}, **members)
 
 
 def problem_of(error: errors.HraftError, node_id: str, leader: Leader | None) -> Problem | None:
@@ -116,7 +102,7 @@ def _not_leader(node_id: str, leader: Leader | None) -> Problem:
         421,
         "not_leader",
         f"this node is not the leader; ask {leader.node_id} at {where}" if address else f"ask {leader.node_id}; {where}",
-        {"X-Hraft-Leader": f"http://{address}"} if address else None,
+        {b"X-Hraft-Leader": f"http://{address}"} if address else None,
         outcome=NOT_DONE,
         leader={"id": leader.node_id, "address": leader.raft_address, "http_address": address or ""},
     )

@@ -6,6 +6,7 @@ No access log: it costs more than it tells. Knows nothing of what is asked.
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -16,11 +17,21 @@ from twisted.web.server import Site
 
 from hraft import limits
 from hraft.web.channel import BoundedRequest, Channel
+from hraft.web.keys import KeyApi
 from hraft.web.problems import NOT_DONE, Problem, retry_later
+from hraft.web.tree import KleinTree
+
+#: Where there is no httptools, as on PyPy, every connection is twisted.web's from the beginning.
+HAS_FRONT = find_spec("httptools") is not None
+if HAS_FRONT:
+    from hraft.web.front import Front, ServerAndDate
 
 
 class HttpSite(Site):
-    """Serves `resource` to at most `connections_count` clients at a time; others are told to come back."""
+    """Serves at most `connections_count` clients at a time; others are told to come back.
+
+    All find `resource`, until an API is there to be served.
+    """
 
     noisy = False
     protocol = Channel  # type: ignore[assignment]
@@ -35,16 +46,25 @@ class HttpSite(Site):
             reactor=clock,
         )
         self._connections_count = connections_count
-        self._channels: dict[Channel, None] = {}
+        self._connections: dict[Channel | Front, None] = {}
         self._drained: list[Deferred[None]] | None = None
+        self._clock = clock
+        self._api: KeyApi | None = None
+
+    def serve(self, api: KeyApi, has_front: bool = HAS_FRONT) -> None:
+        """Give this API to whoever asks; with `has_front`, plain requests without the cost of twisted.web."""
+        self.resource = KleinTree(api)
+        if has_front:
+            self._api = api
+            self._server_and_date = ServerAndDate()
 
     def drained(self) -> Deferred[None]:
         """Begin to stop: close idle connections, answer what is in hand, and fire when the last answer has been delivered."""
         deferred: Deferred[None] = Deferred()
         if self._drained is None:
             self._drained = []
-            for channel in list(self._channels):
-                channel.finish()
+            for connection in list(self._connections):
+                connection.finish()
         self._drained.append(deferred)
         self._look_whether_drained()
         return deferred
@@ -54,26 +74,33 @@ class HttpSite(Site):
     def buildProtocol(self, addr: IAddress | None) -> Any:
         if self._drained is not None:
             return _TurnedAway(retry_later("stopping", "this node is stopping; ask another one", outcome=NOT_DONE))
-        if len(self._channels) >= self._connections_count:
+        if len(self._connections) >= self._connections_count:
             detail = f"{self._connections_count} connections are open already, and that is the limit"
             return _TurnedAway(retry_later("too_many_connections", detail, outcome=NOT_DONE))
-        return super().buildProtocol(addr)
+        if self._api is not None:
+            return Front(self, self._api, self._clock, self._server_and_date)
+        return self.channel()
+
+    def channel(self) -> Channel:
+        """The protocol of a connection that twisted.web serves."""
+        channel: Channel = super().buildProtocol(None)
+        return channel
 
     def acceptableProtocols(self) -> list[bytes]:
         """Not HTTP/2: Twisted's has none of the limits of `hraft.web.channel`."""
         return [b"http/1.1"]
 
-    def opened(self, channel: Channel) -> None:
-        """A client has connected."""
-        self._channels[channel] = None
+    def opened(self, connection: Channel | Front) -> None:
+        """A client has connected, or goes on by another protocol."""
+        self._connections[connection] = None
 
-    def closed(self, channel: Channel) -> None:
-        """A client is gone, for whatever reason."""
-        self._channels.pop(channel, None)
+    def closed(self, connection: Channel | Front) -> None:
+        """A client is gone, for whatever reason, or is another protocol's."""
+        self._connections.pop(connection, None)
         self._look_whether_drained()
 
     def _look_whether_drained(self) -> None:
-        if self._drained and not self._channels:
+        if self._drained and not self._connections:
             waiting, self._drained = self._drained, []
             for deferred in waiting:
                 deferred.callback(None)

@@ -286,6 +286,10 @@ class RoutingTests(ApiTestCase):
             with self.subTest(path):
                 self.refused(self.request("GET", path), 404)
 
+    def test_a_host_that_is_no_text(self) -> None:
+        """Klein would log a traceback for each."""
+        self.refused(self.request("GET", "/status", headers={"Host": b"a\xff"}), 400)
+
     def test_a_host_that_is_none(self) -> None:
         """Werkzeug raises for it before any of Klein's error handling."""
         for host in ("a..b", "\u00e4" * 70, "..", "a:b:c"):

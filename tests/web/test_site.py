@@ -136,11 +136,13 @@ class BodyLimitTests(SiteTestCase):
 
     def test_no_body_is_kept_in_a_file(self) -> None:
         """The reactor thread never waits for a disk; Twisted would use a temporary file here."""
-        self.node.at_once = False
-        self.client.send(post(body_of(LIMIT)))
-        [request] = self.client.protocol.requests
+        served = Served(has_front=False)
+        served.node.at_once = False
+        client = served.connect()
+        client.send(post(body_of(LIMIT)))
+        [request] = client.protocol.requests
         self.assertIsInstance(request.content, BytesIO)
-        self.client.hang_up()
+        client.hang_up()
 
 
 class MalformedTests(SiteTestCase):
@@ -195,7 +197,8 @@ class SlowClientTests(SiteTestCase):
                 client = self.served.connect()
                 step_seconds = limits.REQUEST_TIMEOUT_SECONDS / 10
                 for number in range(9):
-                    client.send(data[number * length // 9 : (number + 1) * length // 9])
+                    if part := data[-(-number * length // 9) : -(-(number + 1) * length // 9)]:
+                        client.send(part)
                     self.clock.advance(step_seconds)
                 self.assertEqual(b"", client.received())
                 self.clock.advance(2 * step_seconds)
@@ -241,6 +244,49 @@ class SlowClientTests(SiteTestCase):
         self.assertEqual(200, self.answer()[0])
         self.client.send(b"tus HTTP/1.1\r\n\r\n")
         self.assertEqual(200, self.answer()[0])
+
+    def test_half_a_request_behind_a_whole_one(self) -> None:
+        """It came with the other, so nothing has to arrive for its time to begin."""
+        self.client.send(get("/status") + b"GET /sta")
+        self.assertEqual(200, self.answer()[0])
+        self.clock.advance(limits.REQUEST_TIMEOUT_SECONDS)
+        self.refused(408, "too_slow")
+        self.client.hang_up()
+
+    def test_time_goes_on_when_the_connection_moves(self) -> None:
+        """A client that is found odd late has not twice the time."""
+        self.client.send(b"POST /key HTTP/1.1\r\nHost: h\r\n")
+        self.clock.advance(limits.REQUEST_TIMEOUT_SECONDS - 1)
+        self.client.send(b"Expect: nothing\r\n")
+        self.clock.advance(1)
+        self.refused(408, "too_slow")
+        self.client.hang_up()
+
+    @pytest.mark.scenario("O4")
+    def test_a_client_that_asks_and_does_not_read(self) -> None:
+        """Its answers would fill the memory: so many requests fit into one read, and each answer can be a megabyte."""
+        self.client.transport.is_slow_to_send = True
+        self.node.put(Set(b"k", b"x" * 50_000))
+        self.client.send(get("/key/k") * 1_000)
+        self.assertLess(len(self.client.transport.value()), 200_000)
+        self.assertEqual("paused", self.client.transport.producerState)
+        answers_count = 0
+        while data := self.client.received():
+            answers_count += data.count(b"HTTP/1.1 200 OK")
+        self.assertEqual(1_000, answers_count)
+        self.assertEqual("producing", self.client.transport.producerState)
+
+    @pytest.mark.scenario("O4")
+    def test_a_client_that_never_reads(self) -> None:
+        """It is not slow, for its requests are all there; but it is idle, and in the end it is cut off."""
+        self.client.transport.is_slow_to_close = self.client.transport.is_slow_to_send = True
+        self.node.put(Set(b"k", b"x" * 50_000))
+        self.client.send(get("/key/k") * 10)
+        self.clock.advance(limits.IDLE_CONNECTION_TIMEOUT_SECONDS)
+        self.assertTrue(self.client.transport.disconnecting)
+        self.clock.advance(limits.HTTP_CLOSE_TIMEOUT_SECONDS)
+        self.assertTrue(self.client.transport.is_aborted and self.client.is_closed)
+        self.assertNotIn(b" 408 ", self.client.received())
 
     @pytest.mark.scenario("O4")
     def test_a_client_that_does_not_read(self) -> None:
@@ -304,6 +350,50 @@ class HangingUpTests(SiteTestCase):
         self.client.hang_up()
         self.assertEqual([], self.node.asked)
         self.assertEqual([], self.flushLoggedErrors())
+
+
+class SendingAheadTests(SiteTestCase):
+    def test_answers_keep_the_order(self) -> None:
+        """One request of a connection is answered at a time, so a later one cannot overtake, and sees what the earlier did."""
+        self.node.at_once = False
+        self.client.send(post(b'{"a":"1"}') + get("/key/a") + post(b'{"a":"2"}'))
+        self.assertEqual((b"", 1), (self.client.received(), len(self.node.asked)))
+        self.node.put(Set(b"a", b"1"))
+        self.node.asked[0].answer.callback(ToldApplied(1, Written(1, 1)))
+        self.assertEqual(2, len(self.node.asked))
+        answers = self.client.received()
+        self.assertEqual(2, answers.count(b"HTTP/1.1 200 OK"))
+        self.assertTrue(answers.endswith(b'{"a":"1"}'))
+        self.node.asked[1].answer.callback(ToldApplied(2, Written(2, 1)))
+        self.assertEqual(200, self.answer()[0])
+
+    def test_what_is_sent_ahead_is_bounded(self) -> None:
+        """A client may not fill the memory with requests either."""
+        self.node.at_once = False
+        self.client.send(post(b'{"a":"b"}'))
+        self.client.send(b"x" * limits.PIPELINED_BYTES)
+        self.assertEqual("producing", self.client.transport.producerState)
+        self.client.send(b"x")
+        self.assertEqual("paused", self.client.transport.producerState)
+        self.node.asked[0].answer.callback(ToldApplied(1, Written(1, 1)))
+        self.assertEqual("producing", self.client.transport.producerState)
+
+    def test_what_was_sent_ahead_of_a_hang_up_is_not_done(self) -> None:
+        """It was never begun."""
+        self.node.at_once = False
+        self.client.send(post(b'{"a":"b"}') * 2)
+        self.client.hang_up()
+        self.assertEqual([True], [asked.is_cancelled for asked in self.node.asked])
+
+    def test_what_was_sent_ahead_of_a_stop_is_not_done(self) -> None:
+        """The answer before it says that the connection ends there."""
+        self.node.at_once = False
+        self.client.send(post(b'{"a":"b"}') * 2)
+        drained = self.served.site.drained()
+        self.node.asked[0].answer.callback(ToldApplied(1, Written(1, 1)))
+        self.assertEqual("close", self.answer()[1]["Connection"])
+        self.successResultOf(drained)
+        self.assertEqual(1, len(self.node.asked))
 
 
 class DrainTests(SiteTestCase):

@@ -23,7 +23,8 @@ from hraft.raft.entry import EntryId
 from hraft.raft.ready import NodeStatus, Role
 from hraft.web.keys import KeyApi
 from hraft.web.node import Node
-from hraft.web.site import HttpSite
+from hraft.web.site import HAS_FRONT, HttpSite
+from hraft.web.tree import KleinTree
 
 URL = "http://node0"
 CONFIGURATION = Configuration({"node0": "host0:12000", "node1": "host1:12001"}, {"node2": "host2:12002"})
@@ -131,10 +132,25 @@ def typed(node: ToldNode) -> Node:
 
 
 class _Transport(StringTransportWithDisconnection):
-    """Knows aborting, and can be slow to close as a socket with unsent bytes is."""
+    """Knows aborting, and can be like a socket whose other end is slow: full, and not closed before its bytes are sent."""
 
     is_slow_to_close = False
+    is_slow_to_send = False
     is_aborted = False
+    is_full = False
+
+    def write(self, data: bytes) -> None:
+        super().write(data)
+        if self.is_slow_to_send and self.producer is not None and not self.is_full and len(self.value()) > 65536:
+            self.is_full = True
+            self.producer.pauseProducing()
+
+    def clear(self) -> None:
+        super().clear()
+        if self.is_full:
+            self.is_full = False
+            if self.producer is not None:
+                self.producer.resumeProducing()
 
     def loseConnection(self) -> None:
         self.disconnecting = True
@@ -179,13 +195,19 @@ class Client:
         return not self.transport.connected
 
 
+#: Whether connections begin on the fast front; test_both_ways.py runs the whole suite without it, too.
+front = {"is_used": HAS_FRONT}
+
+
 class Served:
     """A node, its site and a clock, without a network."""
 
-    def __init__(self, forward: bool = False, **limits: Any) -> None:
+    def __init__(self, forward: bool = False, has_front: bool | None = None, **limits: Any) -> None:
         self.node = ToldNode()
         self.clock = Clock()
-        self.site = HttpSite(KeyApi(typed(self.node), forward).resource(), self.clock, **limits)
+        self.api = KeyApi(typed(self.node), forward)
+        self.site = HttpSite(KleinTree(self.api), self.clock, **limits)
+        self.site.serve(self.api, front["is_used"] if has_front is None else has_front)
         self.clients: list[Client] = []
 
     def connect(self) -> Client:
@@ -210,8 +232,12 @@ class ApiTestCase(SynchronousTestCase):
     forward = False
 
     def setUp(self) -> None:
-        self.node = ToldNode(at_once=False)
-        self.treq = StubTreq(KeyApi(typed(self.node), self.forward).resource())
+        served = Served(self.forward)
+        self.node = served.node
+        self.node.at_once = False
+        self.treq = StubTreq(served.site.resource)
+        # treq makes a server of its own for a resource; this one has ours.
+        self.treq._agent._serverFactory = served.site
 
     def request(self, method: str, path: str, **more: Any) -> Deferred[Any]:
         answer: Deferred[Any] = self.treq.request(method, URL + path, allow_redirects=False, **more)

@@ -1,0 +1,250 @@
+# mypy: allow-untyped-calls
+"""One client's connection as it begins: plain requests are read and answered here, at a fraction of twisted.web's cost.
+
+    client --bytes--> PlainRequests --Asked--> KeyApi --Answer--> client
+                           |
+                           '-- anything else: the whole connection moves to a `Channel`, for good
+
+The first request that is not plain, or that the routing table does not know, moves the connection with all that is unanswered.
+So does every end of a connection but an answered request: there is one place that refuses, lingers and closes, and it is not
+here. As in twisted.web, one request of a connection is answered at a time, and later ones wait unread.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import Any, Protocol
+
+from twisted.internet import protocol
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime, ITCPTransport
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+from twisted.web.http import datetimeToString
+from twisted.web.server import version
+from zope.interface import implementer
+
+from hraft import limits
+from hraft.web.answers import Answer, response
+from hraft.web.asked import Asked
+from hraft.web.channel import Channel
+from hraft.web.keys import KeyApi
+from hraft.web.plain import NotPlain, PlainRequests
+
+
+class Site(Protocol):
+    """What a front needs of the server it belongs to."""
+
+    def opened(self, connection: Any) -> None: ...
+
+    def closed(self, connection: Any) -> None: ...
+
+    def channel(self) -> Channel:
+        """A new one, which will find its way to the Klein tree."""
+
+
+class ServerAndDate:
+    """The two headers that twisted.web puts on every answer, made once a second."""
+
+    def __init__(self) -> None:
+        self._second = -1
+        self._lines = b""
+
+    def lines(self, now: float) -> bytes:
+        if self._second != int(now):
+            self._second = int(now)
+            self._lines = b"Server: %b\r\nDate: %b\r\n" % (version, datetimeToString())
+        return self._lines
+
+
+@implementer(IPushProducer)
+class Front(protocol.Protocol):
+    """Reads and answers until it hands the connection over. At most one timer runs, and seldom has to be moved."""
+
+    transport: Any
+
+    def __init__(self, site: Site, api: KeyApi, clock: IReactorTime, common: ServerAndDate) -> None:
+        self._site = site
+        self._api = api
+        self._clock = clock
+        self._common = common
+        self._requests = PlainRequests()
+        #: The request that is being answered, and what it waits for.
+        self._in_hand: Asked | None = None
+        self._waiting: Deferred[Answer] | None = None
+        self._is_last = False
+        self._is_serving = False
+        #: When the client will have been silent, or slow, for too long. While it waits for us there is no such time.
+        self._deadline = inf
+        self._is_receiving = False
+        self._timer: IDelayedCall | None = None
+        #: The client does not read its answers as fast as it asks.
+        self._is_unread = False
+        self._is_paused = False
+        self._channel: Channel | None = None
+
+    # --- a connection's life ---------------------------------------------------------------------
+
+    def connectionMade(self) -> None:
+        if ITCPTransport.providedBy(self.transport):
+            self.transport.setTcpNoDelay(True)
+        self.transport.registerProducer(self, True)
+        self._site.opened(self)
+        self._wait_for_client()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self._channel is not None:
+            self._channel.connectionLost(reason)
+            return
+        self._stop_timer()
+        waiting, self._waiting, self._in_hand = self._waiting, None, None
+        if waiting is not None:
+            waiting.cancel()
+        self._site.closed(self)
+
+    def finish(self) -> None:
+        """Answer what is in hand, then close: the node is stopping."""
+        if self._in_hand is not None:
+            self._is_last = True
+        else:
+            self._hand_over().finish()
+
+    # --- requests and answers --------------------------------------------------------------------
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._channel is not None:
+            self._channel.dataReceived(data)
+            return
+        self._requests.add(data)
+        if self._in_hand is None:
+            self._serve()
+        else:
+            self._set_reading()
+
+    def _serve(self) -> None:
+        """Answer what has arrived, one after the other, until one has to wait for the node."""
+        self._is_serving = True
+        try:
+            while self._in_hand is None and self._requests.unread_bytes and not self._is_unread:
+                if not self._serve_next():
+                    break
+        finally:
+            self._is_serving = False
+        if self._channel is None:
+            self._wait_for_client()
+
+    def _serve_next(self) -> bool:
+        """False where there is none, or no longer one for us."""
+        try:
+            asked = self._requests.next()
+        except NotPlain:
+            self._hand_over()
+            return False
+        if asked is None:
+            return False
+        function = self._api.find(asked.method, asked.path)
+        if function is None:
+            self._hand_over()
+            return False
+        self._requests.take()
+        self._in_hand = asked
+        self._is_receiving = False
+        answer = self._api.ask(function, asked)
+        if isinstance(answer, Deferred):
+            self._waiting = answer
+            answer.addCallback(self._answered)
+        else:
+            self._answered(answer)
+        return True
+
+    def _answered(self, answer: Answer) -> None:
+        asked, self._in_hand, self._waiting = self._in_hand, None, None
+        if asked is None:  # The client has hung up.
+            return
+        lines = self._common.lines(self._clock.seconds())
+        if self._is_last:
+            lines += b"Connection: close\r\n"
+        self.transport.write(response(answer, lines, asked.method == b"HEAD"))
+        if self._is_last:
+            self._hand_over(with_unread=False).loseConnection()
+        elif not self._is_serving:
+            self._serve()
+
+    def _hand_over(self, with_unread: bool = True) -> Channel:
+        """Go on with twisted.web's protocol. What the client has sent and was not answered comes first."""
+        self._stop_timer()
+        self.transport.unregisterProducer()
+        if self._is_paused:
+            self.transport.resumeProducing()
+        channel = self._channel = self._site.channel()
+        channel.makeConnection(self.transport)
+        self._site.closed(self)
+        if with_unread and self._requests.unread_bytes:
+            seconds_left = self._deadline - self._clock.seconds() if self._is_receiving else limits.REQUEST_TIMEOUT_SECONDS
+            channel.take_over(self._requests.unread, seconds_left)
+        return channel
+
+    # --- time ------------------------------------------------------------------------------------
+
+    def _wait_for_client(self) -> None:
+        """From now on it is the client's turn, or else the node's."""
+        self._set_reading()
+        if self._in_hand is not None:
+            self._deadline = inf
+            return
+        is_receiving = self._requests.unread_bytes > 0 and not self._is_unread
+        if is_receiving and self._is_receiving:
+            return  # However slowly a request comes, its time does not begin anew.
+        self._is_receiving = is_receiving
+        seconds = limits.REQUEST_TIMEOUT_SECONDS if is_receiving else limits.IDLE_CONNECTION_TIMEOUT_SECONDS
+        self._deadline = self._clock.seconds() + seconds
+        if self._timer is None:
+            self._timer = self._clock.callLater(seconds, self._due)
+        elif self._timer.getTime() > self._deadline:
+            self._timer.reset(seconds)
+
+    def _due(self) -> None:
+        """The timer is not moved for each request, so it may ring too early."""
+        self._timer = None
+        if self._deadline == inf:
+            return
+        seconds_left = self._deadline - self._clock.seconds()
+        if seconds_left > 0:
+            self._timer = self._clock.callLater(seconds_left, self._due)
+        elif self._is_receiving:
+            self._hand_over().too_slow()
+        else:
+            self._hand_over(with_unread=False).timeoutConnection()
+
+    def _stop_timer(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+
+    # --- back-pressure ---------------------------------------------------------------------------
+
+    def pauseProducing(self) -> None:
+        """The transport holds answers that the client has not read: answer no more, and read no more."""
+        self._is_unread = True
+        self._set_reading()
+
+    def resumeProducing(self) -> None:
+        self._is_unread = False
+        if self._in_hand is None:
+            self._serve()
+        else:
+            self._set_reading()
+
+    def stopProducing(self) -> None:
+        """The connection is lost, of which `connectionLost` will tell."""
+
+    def _set_reading(self) -> None:
+        """Read on, so as to notice when the client hangs up, but not without end while it waits."""
+        is_ahead = self._in_hand is not None and self._requests.unread_bytes > limits.PIPELINED_BYTES
+        is_paused = is_ahead or self._is_unread
+        if is_paused != self._is_paused:
+            self._is_paused = is_paused
+            if is_paused:
+                self.transport.pauseProducing()
+            else:
+                self.transport.resumeProducing()

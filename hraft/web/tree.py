@@ -1,0 +1,103 @@
+"""The routing table of `hraft.web.keys` as a Klein application: the way in that understands every request.
+
+Knows nothing of what is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from klein import Klein
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+from twisted.web.resource import Resource
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from hraft.web.answers import REASONS, Answer
+from hraft.web.asked import Asked
+from hraft.web.keys import Function, KeyApi, route_of
+from hraft.web.problems import Problem
+
+
+class KleinTree(Resource):
+    """What to give to an HttpSite.
+
+    Of a key's path Klein sees /key alone: what follows is bytes, of which a URL router understands too much.
+    """
+
+    isLeaf = True
+
+    def __init__(self, api: KeyApi) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._api = api
+        app = Klein()
+        for path, functions in api.routes.items():
+            methods = [method.decode() for method in functions]
+            app.route(path.decode(), methods=methods, endpoint=path.decode())(self._asking(functions))
+        app.handle_errors(Exception)(self._failed)
+        self._routes = app.resource()
+
+    def render(self, request: Any) -> Any:
+        """Twisted's way in."""
+        try:
+            request.getRequestHostname().decode()
+        except UnicodeDecodeError:  # Klein would log a traceback, and answer with HTML.
+            return give(request, _bad_request().answer(request.method))
+        try:
+            route = route_of(request.path)
+            if route != request.path:
+                request.postpath = [route[1:]]
+            elif b"/".join(request.postpath).decode().startswith("/"):
+                return give(request, _not_found().answer(request.method))  # Werkzeug would take //status for /status.
+            return self._routes.render(request)
+        except UnicodeDecodeError:
+            return give(request, _not_found().answer(request.method))
+        except Exception:
+            # Before Klein's own handling: a Host that is none, for one.
+            return self._failed(request, Failure())
+
+    def _asking(self, functions: Mapping[bytes, Function]) -> Callable[[Any], Any]:
+        def ask(request: Any) -> Any:
+            method = request.method.upper()  # As Werkzeug takes it.
+            asked = Asked(method, request.path, request.uri.partition(b"?")[2], request.content.read())
+            answer = self._api.ask(functions[method], asked)
+            if isinstance(answer, Deferred):
+                return answer.addCallback(lambda answer: give(request, answer))
+            return give(request, answer)
+
+        return ask
+
+    def _failed(self, request: Any, failure: Failure) -> bytes:
+        """Only what went wrong before a function was found."""
+        problem = _problem(request.method, failure.value)
+        if problem is None:
+            return give(request, self._api.failed(failure, request.method, request.path))
+        return give(request, problem.answer(request.method))
+
+
+def give(request: Any, answer: Answer) -> bytes:
+    """Put an answer on a request; return the body for Twisted to write."""
+    request.setResponseCode(answer.status, REASONS.get(answer.status, "Error").encode())
+    request.setHeader(b"Content-Length", b"%d" % len(answer.body))
+    for name, value in answer.headers:
+        request.setHeader(name, value)
+    return answer.body
+
+
+def _problem(method: bytes, error: BaseException | None) -> Problem | None:
+    if isinstance(error, MethodNotAllowed):
+        allowed = ", ".join(sorted(error.valid_methods or ()))
+        detail = f"{method.decode('latin-1')[:40]} is not allowed here; allowed: {allowed}"
+        return Problem(405, "method_not_allowed", detail, {b"Allow": allowed})
+    if isinstance(error, HTTPException):
+        return _not_found() if error.code == 404 else _bad_request()
+    return None
+
+
+def _bad_request() -> Problem:
+    return Problem(400, "bad_request", "the request's Host or method cannot be read")
+
+
+def _not_found() -> Problem:
+    return Problem(404, "not_found", "there are /key, /join and /status")
