@@ -28,7 +28,7 @@ def heard_leader(state: RaftState, leader: str) -> None:
 
 def on_append_entries(state: RaftState, leader: str, request: AppendEntries) -> None:
     """Take in what continues this log, or say where it does not (Section 3.5)."""
-    _check(request)
+    _check(state, request)
     heard_leader(state, leader)
     prev = EntryId(request.prev_log_term, request.prev_log_index)
     if prev.index >= state.log.base.index and not state.log.holds(prev):
@@ -43,7 +43,7 @@ def on_append_entries(state: RaftState, leader: str, request: AppendEntries) -> 
     _accept(state, leader, request, last_sent_index)
 
 
-def _check(request: AppendEntries) -> None:
+def _check(state: RaftState, request: AppendEntries) -> None:
     """Refuse what no leader says, so that the rest may rely on it (L15, L16)."""
     demand(request.prev_log_index >= 0 and request.leader_commit >= 0, "an index is negative")
     previous = EntryId(request.prev_log_term, request.prev_log_index)
@@ -54,11 +54,14 @@ def _check(request: AppendEntries) -> None:
         is_configuration = entry.kind is EntryKind.CONFIGURATION
         demand(is_configuration == (entry.configuration is not None), f"entry {entry.index} is no {entry.kind.value}")
         if entry.configuration is not None:
-            _check_configuration(entry.configuration)
+            _check_configuration(state, entry.configuration)
         previous = EntryId(entry.term, entry.index)
 
 
-def _check_configuration(configuration: Configuration) -> None:
+def _check_configuration(state: RaftState, configuration: Configuration) -> None:
+    """A voter caught up before it became one, so one whose log is empty has lost its disk: it takes nothing in (D19)."""
+    is_wiped = state.log.last_index == 0 and configuration.is_voter(state.node_id)
+    demand(not is_wiped, f"{state.node_id} is a voter, but its log is empty: remove it, and join it again under a new id")
     try:
         configuration.check()
     except ValueError as reason:
@@ -136,7 +139,7 @@ def on_install_snapshot(state: RaftState, leader: str, request: InstallSnapshot)
     """A whole snapshot has arrived. The log's suffix stays only if it continues the snapshot (Section 5.1, S4)."""
     snapshot = request.snapshot
     demand(snapshot.index > 0 and 0 < snapshot.term <= request.term, f"no entry can be {snapshot.id}")
-    _check_configuration(snapshot.configuration)
+    _check_configuration(state, snapshot.configuration)
     heard_leader(state, leader)
     if state.saving.installs:
         return  # One at a time; the leader asks again (S13).

@@ -28,7 +28,8 @@ def heartbeat(state: RaftState, leading: Leading) -> None:
 def announce_commit(state: RaftState, leading: Leading) -> None:
     """Tell followers that have nothing else coming how far the log is committed."""
     for peer, progress in leading.progress.items():
-        if progress.state is ProgressState.REPLICATE and progress.told_commit_index < state.commit_index:
+        is_fed = progress.state is ProgressState.REPLICATE and progress.is_active
+        if is_fed and progress.told_commit_index < state.commit_index:
             _send_empty(state, leading, peer, progress)
 
 

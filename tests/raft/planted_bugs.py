@@ -406,6 +406,13 @@ DISK = (
         "self._settings.election_timeout_ticks\n",
     ),
     _bug(
+        "D19e",
+        "a voter that lost its disk takes in what comes",
+        "following",
+        "    is_wiped = state.log.last_index == 0 and configuration.is_voter(state.node_id)\n",
+        "    is_wiped = False\n",
+    ),
+    _bug(
         "D19d",
         "a late answer of an empty log condemns a follower for ever",
         "replication",

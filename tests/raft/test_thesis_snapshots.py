@@ -313,7 +313,7 @@ class FollowerTests(TestCase):
     def test_s14_carries_the_configuration(self) -> None:
         """The snapshot stores the latest configuration as of its last index, with the ids that are used up."""
         configuration = voters("n1", "n2", "n3", "n4").without("n4")
-        solo = Solo(())
+        solo = Solo()
         solo.hear("n2", InstallSnapshot(3, Snapshot(9, 2, configuration)))
         self.assertEqual(("n4",), solo.node.configuration_at(9).removed)
 
@@ -367,6 +367,17 @@ class ClusterTests(TestCase):
         self.assertEqual("wiped", solo.node.status().followers["n2"].progress)
         sent = [message for _ in range(9) for message in of_kind(solo.tick(), AppendEntries, "n2")]
         self.assertEqual({0}, {message.prev_log_index for message in sent})
+
+    @pytest.mark.scenario("D19")
+    def test_d19_wiped_voter_takes_nothing_in(self) -> None:
+        """What was on its way to the node as it was does not make it a voter again: a voter's log is never empty."""
+        solo = Solo(())
+        for message in (InstallSnapshot(2, Snapshot(5, 1, THREE)), append(2, ORIGIN, *log_of(1))):
+            self.assertIn("n1 is a voter, but its log is empty", str(solo.refuses("n2", message)))
+            self.assertEqual(0, solo.node.last_index)
+        joiner = voters("n2", "n3").with_learner("n1", "n1:1")
+        solo.hear("n2", InstallSnapshot(2, Snapshot(5, 1, joiner)))
+        self.assertEqual(5, solo.node.last_index)
 
     @pytest.mark.scenario("D19")
     def test_d19_wiped_learner_is_not_promoted(self) -> None:
