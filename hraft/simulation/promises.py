@@ -66,7 +66,11 @@ class Promises:
 
     def _has_acknowledged(self, node: SimulatedNode, match_index: int, envelope: Envelope | ChunkEnvelope) -> None:
         log = node.state.log
-        if match_index > log.base.index and not node.truth.holds(match_index, log.term_at(match_index)):
+        if envelope.message.term < node.state.term:
+            # Its log in memory may have others in their place by now, which are not yet saved.
+            if match_index > max(node.truth.last_index, node.truth.snapshot_id.index):
+                raise _broken("what is acknowledged is on disk", node, envelope)
+        elif match_index > log.base.index and not node.truth.holds(match_index, log.term_at(match_index)):
             raise _broken("what is acknowledged is on disk", node, envelope)
 
     def _has_log(self, node: SimulatedNode, message: RequestVote | PreVote, envelope: Envelope | ChunkEnvelope) -> None:

@@ -63,6 +63,8 @@ class World:
         self.marks = Marks()
         self.nodes: dict[str, SimulatedNode] = {}
         self.clients: list[Client] = []
+        #: Who else hears of the death of a process.
+        self.listeners: list[Any] = []
         self.network = Links(self.clock, self.stream("network"), shape.messages, self)
         self.ledger = Ledger(self._committed)
         self.oracle = Oracle(self.marks)
@@ -235,8 +237,8 @@ class World:
         self._touched.append(node.life.process)
 
     def died(self, node: SimulatedNode, process: Process) -> None:
-        for client in self.clients:
-            client.node_died(process)
+        for listener in (*self.clients, *self.listeners):
+            listener.node_died(process)
 
     def halted(self, node: SimulatedNode, process: Process, reason: str) -> None:
         """A node says that it must stop: only a disk that failed may have it say so."""

@@ -1,0 +1,167 @@
+"""Bad disks in a simulated cluster: stalled, slow, full, failing, wiped, without power. Acknowledged means on disk on a majority."""
+
+from __future__ import annotations
+
+from random import Random
+from unittest import TestCase
+
+import pytest
+
+from hraft.kv.commands import Set, encode_command
+from hraft.raft.ready import Role
+from hraft.simulation import disk_faults
+from hraft.simulation.cluster import Cluster
+
+#: The shortest election timeout of a Cluster.
+TIMEOUT_SECONDS = 0.5
+
+
+def put(key: str, value: str) -> bytes:
+    return encode_command(Set(key.encode(), value.encode()))
+
+
+class Case(TestCase):
+    def cluster(self, seed: int = 1, nodes_count: int = 3, **options: object) -> Cluster:
+        cluster = Cluster(seed, nodes_count, **options)  # type: ignore[arg-type]
+        self.addCleanup(cluster.close)
+        return cluster
+
+    def value(self, cluster: Cluster, key: str) -> str:
+        record = cluster.read().get(key.encode())
+        return "" if record is None else record.value.decode()
+
+
+class StalledDiskTests(Case):
+    @pytest.mark.scenario("D15")
+    def test_a_stalled_disk_costs_leadership(self) -> None:
+        """Its heartbeats would go on for ever, and the cluster would hang (HC#503): within three election timeouts another
+        leads."""
+        for seed in range(4):
+            cluster = self.cluster(seed)
+            stalled = cluster.stall_disk()
+            cluster.submit(put("a", "1"), stalled)
+            passed = cluster.until(lambda: cluster.node(stalled).role is not Role.LEADER, "it steps down")  # noqa: B023
+            passed += cluster.until(lambda: cluster.world.leader() not in (None, cluster.node(stalled)), "another leads")  # noqa: B023
+            self.assertLessEqual(passed, 2 * 3 * TIMEOUT_SECONDS)
+            cluster.propose(put("a", "2"), node=cluster.leader())
+            cluster.heal()
+            self.assertEqual("2", self.value(cluster, "a"))
+
+    @pytest.mark.scenario("D15", "D17")
+    def test_a_stalled_follower_does_no_harm(self) -> None:
+        """The quorum does not need it, so nobody waits for it."""
+        cluster = self.cluster()
+        cluster.stall_disk(cluster.followers()[0])
+        term, begin = cluster.node().state.term, cluster.now
+        for number in range(20):
+            cluster.propose(put("a", str(number)), retry=False)
+        self.assertLessEqual(cluster.now - begin, 20 * 0.1)
+        cluster.advance(10.0)
+        self.assertEqual(term, cluster.node().state.term)
+
+    @pytest.mark.scenario("D16")
+    def test_a_slow_disk_keeps_its_leadership(self) -> None:
+        """Each sync takes up to most of an election timeout: writes are slow, but heartbeats go out and nobody else stands."""
+        cluster = self.cluster()
+        leader = cluster.node()
+        term = leader.state.term
+        leader.disk_seconds = (0.1, 0.4)
+        for number in range(30):
+            cluster.propose(put("a", str(number)), retry=False)
+        self.assertEqual((term, leader.node_id), (leader.state.term, cluster.leader()))
+
+
+class FullDiskTests(Case):
+    @pytest.mark.scenario("D3")
+    def test_a_full_disk(self) -> None:
+        """The node takes part no more, the others serve on; with room again it catches up, restarted or not."""
+        for restarted in (False, True):
+            cluster = self.cluster()
+            full = cluster.fill_disk(cluster.followers()[0])
+            for number in range(20):
+                cluster.propose(put("a" * 100, str(number)))
+            state = cluster.node(full).state
+            self.assertLess(state.saving.persisted_index, state.commit_index)
+            if restarted:
+                cluster.crash(full)
+            cluster.heal()
+            cluster.settle()
+            self.assertIsNotNone(cluster.state_machine(full).get(b"a" * 100))
+
+    @pytest.mark.scenario("D4")
+    def test_no_room_for_a_snapshot(self) -> None:
+        """The log stays as it is and the node goes on; when there is room, snapshots come again."""
+        cluster = self.cluster(padding_bytes=0)
+        follower = cluster.node(cluster.followers()[0])
+        for number in range(40):
+            cluster.propose(put(f"key{number}", "v" * 200))
+        follower.disk.room_bytes = sum(map(len, follower.disk.contents().values())) + 5000
+        for number in range(10):
+            cluster.propose(put("a", str(number)))
+        cluster.advance(1.0)
+        self.assertEqual(0, follower.state.snapshot_index)
+        cluster.heal()
+        cluster.propose(put("a", "b"))
+        cluster.until(lambda: follower.state.snapshot_index > 0, "a snapshot is taken")
+
+
+class FailingDiskTests(Case):
+    @pytest.mark.scenario("D1", "D2")
+    def test_a_failed_sync_stops_the_node(self) -> None:
+        """It says nothing more from that moment on, in whatever role; restarted from what is on disk it has lost nothing."""
+        for seed in range(8):
+            cluster = self.cluster(seed)
+            disk_faults.failing_disk(cluster.world, Random(seed))
+            failing = next(node for node in cluster.world.nodes.values() if node.may_halt)
+            lives_count = failing.starts_count
+            done = []
+            for number in range(60):
+                asked = cluster.submit(put(f"k{number}", "v"), cluster.node_ids[number % 3])
+                cluster.until(lambda: asked.is_over, "an answer")  # noqa: B023
+                if asked.error is None:
+                    done.append(f"k{number}")
+                cluster.until(lambda: all(node.is_up for node in cluster.world.nodes.values()), "it starts again")  # noqa: B023
+                cluster.settle()
+            store = cluster.read()
+            self.assertEqual([], [key for key in done if store.get(key.encode()) is None])
+            self.assertEqual(failing.may_halt, failing.starts_count == lives_count, "it stopped if and only if its disk failed")
+
+
+class LostDiskTests(Case):
+    @pytest.mark.scenario("D19")
+    def test_a_wiped_disk_under_its_old_id(self) -> None:
+        """The node has forgotten its promises: it is refused, never votes and is never counted, even where that stops the
+        cluster."""
+        cluster = self.cluster()
+        cluster.propose(put("a", "1"))
+        wiped, healthy = cluster.followers()
+        cluster.crash(wiped)
+        cluster.node(wiped).wipe()
+        cluster.restart(wiped)
+        joiner = cluster.world.join(cluster.node(wiped))
+        cluster.until(lambda: joiner.is_over, "an answer")
+        self.assertIsNotNone(joiner.refused)
+        cluster.propose(put("a", "2"))
+        cluster.crash(cluster.leader())
+        cluster.advance(20.0)
+        self.assertNotEqual(Role.LEADER, cluster.node(healthy).role)
+        cluster.restart()
+        self.assertEqual("2", self.value(cluster, "a"))
+
+    @pytest.mark.scenario("D14", "N13", "L21")
+    def test_all_lose_their_power_at_once(self) -> None:
+        """Everything not synced is gone everywhere; what was acknowledged is not."""
+        for seed in range(8):
+            cluster = self.cluster(seed, nodes_count=5)
+            for number in range(10):
+                cluster.propose(put(f"k{number}", str(seed)))
+            pending = [cluster.submit(put("late", str(number)), cluster.node_ids[number]) for number in range(5)]
+            cluster.advance(0.003)
+            for node_id in cluster.node_ids:
+                cluster.crash(node_id)
+            for node_id in Random(seed).sample(cluster.node_ids, 5):
+                cluster.restart(node_id)
+                cluster.advance(0.3)
+            store = cluster.read()
+            self.assertEqual([seed] * 10, [int(store.get(f"k{number}".encode()).value) for number in range(10)])
+            del pending
