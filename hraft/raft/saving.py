@@ -54,7 +54,7 @@ class Saving:
     def truncated(self, index: int) -> None:
         """The log dropped `index` and all after it."""
         if index <= self._handed_index:
-            self._truncate_from = index if self._truncate_from is None else min(index, self._truncate_from)
+            self._truncate_from = index  # Lower than any before it, since what was handed out ends there.
             self._handed_index = index - 1
         self._sound_index = min(self._sound_index, index - 1)
         self.persisted_index = min(self.persisted_index, index - 1)

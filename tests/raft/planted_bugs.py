@@ -378,13 +378,6 @@ DISK = (
         "state.may_be_needed and",
     ),
     _bug(
-        "D18",
-        "the second of two truncations hides the first",
-        "saving",
-        "index if self._truncate_from is None else min(index, self._truncate_from)",
-        "index",
-    ),
-    _bug(
         "D19a",
         "an empty log grants votes",
         "election",
