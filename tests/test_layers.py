@@ -27,6 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "service": {*SHAPES, "codec"},
     "web": {*SHAPES, "codec", "kv", "service", "__init__"},
     "simulation": {*SHAPES, "codec", "kv", "storage", "service"},
+    "testing": {"simulation"},
     "process": set(),
     "settings": {"addresses", "interfaces"},
     "options": {*BASE, "__init__", "addresses", "interfaces", "settings"},

@@ -157,7 +157,7 @@ class Cluster:
         return Asked(self._in_process(node, lambda: service.submit(command), lost))
 
     def propose(self, command: bytes, node: str | None = None, retry: bool = True) -> Any:
-        """Have a command applied, and return its result. Raises what the node answers; with `retry`, not what is safe to repeat."""
+        """Have a command applied, and return its result. With `retry`, what is safe to repeat is repeated, and not raised."""
         applied = self._ask(lambda: self.submit(command, node), retry)
         assert isinstance(applied, Applied)
         return applied.result
@@ -173,11 +173,15 @@ class Cluster:
         self._ask(lambda: self.confirm_read(node), retry)
         return self.state_machine(node)
 
+    def wait_for(self, *questions: Asked) -> None:
+        """Let time go by until all of these are over."""
+        self.until(lambda: all(asked.is_over for asked in questions), "an answer")
+
     def _ask(self, ask: Callable[[], Asked], retry: bool) -> Any:
         end_at = self.now + PATIENCE_SECONDS
         while True:
             asked = ask()
-            self.until(lambda: asked.is_over, "an answer")
+            self.wait_for(asked)
             is_safe = isinstance(asked.error, NotLeader | ProposalDropped | ReadFailed)
             if not (is_safe and retry and self.now < end_at):
                 return asked.result()

@@ -29,6 +29,9 @@ EXIT_USAGE = 64
 #: So many worlds must hit all marks, or the summary complains: fewer may miss one by chance.
 SEEDS_FOR_ALL_MARKS_COUNT = 200
 
+#: How often the progress is told to what is no terminal.
+SECONDS_BETWEEN_LINES = 60.0
+
 
 def parser() -> argparse.ArgumentParser:
     """The options."""
@@ -77,13 +80,17 @@ def _one(options: argparse.Namespace, out: TextIO) -> int:
 
 def _many(options: argparse.Namespace, out: TextIO) -> int:
     begin = time.monotonic()
-    summary = Summary()
+    summary, told_at = Summary(), 0.0
     for outcome in _outcomes(options, begin):
         summary.add(outcome)
         if not outcome.is_good:
             out.write("\r" + failure_text(outcome) + "\n")
+        elapsed = time.monotonic() - begin
         if out.isatty():
-            out.write("\r" + summary.progress(time.monotonic() - begin))
+            out.write("\r" + summary.progress(elapsed))
+        elif elapsed >= told_at + SECONDS_BETWEEN_LINES:
+            told_at = elapsed
+            out.write(summary.progress(elapsed) + "\n")
         out.flush()
     out.write("\r" + summary.text(time.monotonic() - begin))
     if summary.failures and options.shrink:
@@ -134,6 +141,7 @@ class Summary:
         self.marks: Counter[str] = Counter()
 
     def add(self, outcome: Outcome) -> None:
+        """One more world is done."""
         self.worlds_count += 1
         self.seconds += outcome.seconds
         self.events_count += outcome.events_count
@@ -148,6 +156,7 @@ class Summary:
         return [name for name in NAMES if name not in self.marks]
 
     def progress(self, real_seconds: float) -> str:
+        """One line."""
         speed = self.seconds / max(real_seconds, 1e-9)
         failed = f"{len(self.failures)} failed" if self.failures else "none failed"
         marks = f"{len(NAMES) - len(self.missed)} of {len(NAMES)} marks"
@@ -156,10 +165,11 @@ class Summary:
         )
 
     def text(self, real_seconds: float) -> str:
+        """All of it, at the end."""
         lines = [
             self.progress(real_seconds),
-            f"{self.events_count} events, {self.operations_count} operations of clients, {self.acknowledged_count} acknowledged writes, "
-            f"{real_seconds:.0f} s",
+            f"{self.events_count} events, {self.operations_count} operations of clients, "
+            f"{self.acknowledged_count} acknowledged writes, {real_seconds:.0f} s",
         ]
         lines += [f"never: {name}" for name in self.missed]
         lines += [f"failed: seed {failure.selection.seed}: {failure.rule}" for failure in self.failures]

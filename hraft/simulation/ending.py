@@ -13,8 +13,9 @@ from hraft.raft.entry import EntryKind
 from hraft.service import Applied
 from hraft.simulation.disk_truth import StorageWatcher, WatchedStorage
 from hraft.simulation.history import Kind
+from hraft.simulation.life import CLUSTER_ID
 from hraft.simulation.linearizability import Verdict, check
-from hraft.simulation.node import CLUSTER_ID, SimulatedNode
+from hraft.simulation.node import SimulatedNode
 from hraft.simulation.oracle import Attempt
 from hraft.simulation.story import Violation
 from hraft.simulation.world import World

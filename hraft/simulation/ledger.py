@@ -1,6 +1,6 @@
-"""What the whole cluster has agreed on so far: every entry that ever was in a log, every one that is committed, every step applied.
+"""What the whole cluster has agreed on so far: every entry that ever was in a log, all that is committed, every step applied.
 
-Each fact is recorded once, by whoever shows it first, and can never be contradicted. Knows nothing of nodes' states or of clients.
+Each fact is recorded once, by whoever shows it first, and can never be contradicted. Knows nothing of how nodes work.
 """
 
 from __future__ import annotations
@@ -88,12 +88,10 @@ class Ledger:
 
     def applied(self, node_id: str, index: int, command: bytes, result: Any) -> None:
         """A state machine has made a step (State Machine Safety; the same steps have the same results)."""
+        if index <= len(self.committed) and self.committed[index - 1].command != command:
+            raise Violation("State Machine Safety", f"{node_id} applies {command!r} at {index}, which is not what is committed")
         known = self._applied.setdefault(index, (command, result))
-        if known[0] is command:
-            return
         if known[0] != command:
             raise Violation("State Machine Safety", f"{node_id} applies {command!r} at {index}, others {known[0]!r}")
         if known[1] != result:
             raise Violation("state machines differ", f"{node_id} has {result} for entry {index}, others {known[1]}")
-        if index <= len(self.committed) and self.committed[index - 1].command != command:
-            raise Violation("State Machine Safety", f"{node_id} applies {command!r} at {index}, which is not what is committed")

@@ -73,6 +73,7 @@ class Links(Network):
             self.unclog(link)
 
     def later(self, sender: SimulatedTransport, to: SimulatedTransport, arrive: Callable[[], None]) -> Call:
+        """As for any network, but what comes over a clogged link waits."""
         link = (sender.node_id, to.node_id)
 
         def arrived() -> None:

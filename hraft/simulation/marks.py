@@ -25,7 +25,8 @@ from hraft.raft.ready import Role, Save
 from hraft.raft.state import RaftState
 
 if TYPE_CHECKING:
-    from hraft.simulation.node import Life, SimulatedNode
+    from hraft.simulation.life import Life
+    from hraft.simulation.node import SimulatedNode
 
 NAMES = (
     # Elections.
@@ -223,9 +224,8 @@ class Marks:
         elif isinstance(message, RequestVoteResponse):
             if message.vote_granted and message.term < state.term:
                 self.hit("a vote of an earlier term arrived late")
-        elif isinstance(message, TimeoutNow):
-            if message.term == state.term and not state.saving.is_idle(state.hard_state):
-                self.hit("a node that was told to take over was not ready for it")
+        elif isinstance(message, TimeoutNow) and message.term == state.term and not state.saving.is_idle(state.hard_state):
+            self.hit("a node that was told to take over was not ready for it")
 
     # --- clients ---------------------------------------------------------------------------------
 

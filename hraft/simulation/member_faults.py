@@ -1,4 +1,4 @@
-"""Changes of members and of leaders, in the midst of everything else. Each begins one change; what becomes of it is Raft's affair."""
+"""Changes of members and of leaders, in the midst of everything else. Each begins one; what becomes of it is Raft's affair."""
 
 from __future__ import annotations
 

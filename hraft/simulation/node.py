@@ -6,81 +6,24 @@ disk afterwards is up to chance.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 from hraft.errors import StorageFailed, StorageFull
-from hraft.interfaces import PeerIdentity, Recovered, StateMachine
-from hraft.raft.entry import HardState
-from hraft.raft.ready import Role, Save
+from hraft.raft.ready import Role
 from hraft.raft.state import RaftState
 from hraft.service import NodeService
-from hraft.simulation.clock import Process
 from hraft.simulation.disk import PowerCut, SimulatedDisk
 from hraft.simulation.disk_thread import DiskThread
-from hraft.simulation.disk_truth import DiskTruth, StorageWatcher, WatchedStorage
-from hraft.simulation.links import ProcessTransport
+from hraft.simulation.disk_truth import DiskTruth
+from hraft.simulation.life import Life, WatchedStateMachine, begin_life
 
 if TYPE_CHECKING:
     from hraft.simulation.world import World
 
-CLUSTER_ID = "simulated"
 #: A crash comes somewhere in the first so many operations on the disk.
 _OPERATIONS_BEFORE_CUT_COUNT = 6
-
-
-class WatchedStateMachine:
-    """The real state machine, each of whose steps is shown to `applied`."""
-
-    def __init__(self, inner: StateMachine, applied: Callable[[int, bytes, Any], None]) -> None:
-        self.inner = inner
-        self._applied = applied
-
-    def apply(self, index: int, command: bytes) -> Any:
-        result = self.inner.apply(index, command)
-        self._applied(index, command, result)
-        return result
-
-    def snapshot(self) -> Iterable[bytes]:
-        return self.inner.snapshot()
-
-    def restored(self, lines: Iterable[bytes]) -> WatchedStateMachine:
-        return WatchedStateMachine(self.inner.restored(lines), self._applied)
-
-
-class _Watcher(StorageWatcher):
-    """Passes on what one node's storage has done."""
-
-    def __init__(self, node: SimulatedNode) -> None:
-        self._node = node
-
-    def recovered(self, recovered: Recovered) -> None:
-        self._node.world.marks.looked_at_recovery(self._node, recovered)
-
-    def saved(self, save: Save, before: HardState) -> None:
-        trap = self._node.world.trap
-        if trap is not None:
-            trap(self._node, save, before)
-
-    def snapshotted(self) -> None:
-        self._node.world.marks.hit("a snapshot was taken")
-
-    def compacted(self) -> None:
-        self._node.world.marks.hit("a segment was removed")
-
-
-@dataclass(slots=True)
-class Life:
-    """What a process has and loses when it dies."""
-
-    process: Process
-    transport: ProcessTransport
-    storage: WatchedStorage
-    writer: DiskThread
-    background: DiskThread
-    service: NodeService
 
 
 class SimulatedNode:
@@ -103,8 +46,8 @@ class SimulatedNode:
         self.may_halt = False
         self.starts_count = 0
         self.world = world
-        self._random: Random = world.stream(f"node/{node_id}")
-        self._pending: Any = None
+        self.random: Random = world.stream(f"node/{node_id}")
+        self.pending: Any = None
 
     def __repr__(self) -> str:
         return f"SimulatedNode({self.node_id!r})"
@@ -162,7 +105,7 @@ class SimulatedNode:
         """Begin a new life; does nothing to a node that is up. False when the disk does not let it start now."""
         if self.life is not None:
             return True
-        life = self._new_life(bootstrap)
+        life = begin_life(self, bootstrap)
         self.starts_count += 1
         try:
             life.service.startService()
@@ -242,58 +185,21 @@ class SimulatedNode:
         self.world.story.tell("%s gets an empty disk", self.node_id)
         self.disk = SimulatedDisk(self.node_id)
         self.truth = DiskTruth()
-        self._pending = None
+        self.pending = None
         self.is_wiped = True
 
     # --- how -------------------------------------------------------------------------------------
 
-    def _new_life(self, bootstrap: bool) -> Life:
-        world, shape = self.world, self.world.shape
-        process = Process(world.clock, self.node_id, self.clock_rate)
-        identity = PeerIdentity(CLUSTER_ID, self.node_id, self.http_address)
-        transport = ProcessTransport(world.network, identity, self.address, process)
-        storage = WatchedStorage(self.disk, self.truth, CLUSTER_ID, shape.segment_bytes, shape.padding_bytes, _Watcher(self))
-        storage.pending = self._pending
-        writer = DiskThread(world.clock, process, self._disk_latency)
-        background = DiskThread(world.clock, process, self._disk_latency)
-        if self.is_stalled:
-            writer.stall()
-            background.stall()
-
-        def halt(reason: str) -> None:
-            world.story.tell("%s halts: %s", self.node_id, reason)
-            world.halted(self, process, reason)
-
-        service = NodeService(
-            clock=process,
-            node_id=self.node_id,
-            cluster_id=CLUSTER_ID,
-            raft_address=self.address,
-            http_address=self.http_address,
-            storage=storage,
-            transport=transport,
-            state_machine=WatchedStateMachine(world.make_state_machine(), lambda *step: world.applied(self, *step)),
-            run_in_writer=writer,
-            run_in_background=background,
-            choose=self._random.randint,
-            halt=halt,
-            bootstrap=bootstrap,
-            timing=shape.timing,
-            snapshot_policy=shape.snapshot_policy,
-            encode_result=world.encode_result,
-            decode_result=world.decode_result,
-        )
-        return Life(process, transport, storage, writer, background, service)
-
-    def _disk_latency(self) -> float:
-        return self._random.uniform(*self.disk_seconds)
+    def disk_latency(self) -> float:
+        """How long the next operation takes."""
+        return self.random.uniform(*self.disk_seconds)
 
     def _cut_short(self, thread: DiskThread) -> None:
         """Let the disk do some operations of the job it was at."""
         job = thread.in_progress
         if job is None or self.is_stalled or self.disk.fault is not None:
             return
-        left = self._random.randint(0, _OPERATIONS_BEFORE_CUT_COUNT)
+        left = self.random.randint(0, _OPERATIONS_BEFORE_CUT_COUNT)
 
         def fault(operation: str, path: str) -> None:
             nonlocal left
@@ -319,11 +225,11 @@ class SimulatedNode:
         def luck(low: int, high: int) -> int:
             if loss_chance == 0.0:
                 return high - 1
-            return low if self._random.random() < loss_chance else self._random.randrange(low, high)
+            return low if self.random.random() < loss_chance else self.random.randrange(low, high)
 
         self.disk = self.disk.after_crash(luck)
         self.disk.room_bytes, self.disk.fault = room_bytes, fault
         if loss_chance and self.disk.contents() != before:
             self.world.marks.hit("a crash lost what was not synced")
         # The checks of the next life must know what was being saved in this one.
-        self._pending = life.storage.pending
+        self.pending = life.storage.pending

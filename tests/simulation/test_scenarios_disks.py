@@ -1,4 +1,4 @@
-"""Bad disks in a simulated cluster: stalled, slow, full, failing, wiped, without power. Acknowledged means on disk on a majority."""
+"""Bad disks in a simulated cluster: stalled, slow, full, failing, wiped, without power. What was acknowledged stays."""
 
 from __future__ import annotations
 

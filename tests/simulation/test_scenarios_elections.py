@@ -45,7 +45,7 @@ class ElectionTests(TestCase):
 
     @pytest.mark.scenario("E15")
     def test_a_node_at_a_later_term_is_freed(self) -> None:
-        """A node whose term is later than the cluster's ignores the leader; the cluster must come to it, or it is lost for ever."""
+        """A node whose term is later than the cluster's ignores the leader; the cluster must come to it, or it is lost."""
         cluster = self.cluster()
         leader, nodes = cluster.leader(), cluster.world.nodes.values()
         cluster.pause(leader)

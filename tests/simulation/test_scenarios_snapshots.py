@@ -10,6 +10,7 @@ from hraft.interfaces import ChunkEnvelope, SnapshotChunk, SnapshotPolicy
 from hraft.kv.commands import Set, encode_command
 from hraft.simulation.cluster import Cluster
 from hraft.simulation.network import Faults
+from hraft.simulation.process_faults import start
 
 EAGER = SnapshotPolicy(entries_count=10, kept_entries_count=0, chunk_bytes=100)
 
@@ -34,7 +35,7 @@ class SnapshotTests(TestCase):
 
     @pytest.mark.scenario("S7", "S16")
     def test_entries_go_on_while_a_snapshot_arrives(self) -> None:
-        """Writes all the while: the follower ends up with all of it, though entries reach it before, amid and after the install."""
+        """Writes all the while: the follower has them all in the end, though entries come before, amid and after the install."""
         for seed in range(6):
             cluster = self.cluster(seed, messages=Faults(0.1, 0.2, (0.0, 0.03)))
             alone = self.behind(cluster)
@@ -92,17 +93,15 @@ class SnapshotTests(TestCase):
     @pytest.mark.scenario("S1", "S2", "D13")
     def test_crashes_among_snapshots(self) -> None:
         """Nodes that snapshot and compact every few entries lose their power again and again, at starts too."""
-        from hraft.simulation.process_faults import start
-
         for seed in range(6):
             cluster = self.cluster(seed, segment_bytes=500, padding_bytes=0)
-            random = cluster.world.stream("test")
+            dice = cluster.world.stream("test")
             for number in range(60):
                 cluster.submit(put(f"key{number % 7}", "v" * 30))
                 cluster.advance(0.02)
                 if number % 6 == 5:
-                    victim = cluster.world.nodes[random.choice(cluster.node_ids)]
+                    victim = cluster.world.nodes[dice.choice(cluster.node_ids)]
                     victim.crash(1.0)
-                    cluster.world.clock.schedule(0.1, None, start, (cluster.world, random, victim))
+                    cluster.world.clock.schedule(0.1, None, start, (cluster.world, dice, victim))
                     cluster.advance(1.5)
             self.assertGreater(cluster.world.marks.counts["a segment was removed"], 0)
