@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hraft.interfaces import PeerIdentity, Recovered, StateMachine
 from hraft.raft.entry import HardState
 from hraft.raft.ready import Save
+from hraft.raft.state import RaftState
 from hraft.service import NodeService
 from hraft.simulation.clock import Process
 from hraft.simulation.disk_thread import DiskThread
@@ -74,6 +75,8 @@ class Life:
     writer: DiskThread
     background: DiskThread
     service: NodeService
+    #: The core's, once it is started.
+    state: RaftState | None = None
 
 
 def begin_life(node: SimulatedNode, bootstrap: bool) -> Life:

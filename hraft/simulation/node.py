@@ -71,10 +71,10 @@ class SimulatedNode:
 
     @property
     def state(self) -> RaftState:
-        """The core's own state, to be looked at only."""
-        running = self.service._running
-        assert running is not None
-        return running.node.state
+        """The core's own state, to be looked at only. Raises ValueError for a node that is down."""
+        if self.life is None or self.life.state is None:
+            raise ValueError(f"{self.node_id} is down")
+        return self.life.state
 
     @property
     def role(self) -> Role | None:
@@ -118,6 +118,9 @@ class SimulatedNode:
             self._died(life, loss_chance=1.0)
             return False
         self.life = life
+        running = life.service._running
+        assert running is not None
+        life.state = running.node.state
         shape = self.world.shape
         self.state.settings = replace(
             self.state.settings,

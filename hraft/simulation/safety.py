@@ -48,7 +48,7 @@ class Safety:
         if watch is None or watch.state is not state:
             watch = self._watches[node.node_id] = _Watch(state)
         glance = _glance(state)
-        if glance == watch.glance and state.leading is None:
+        if glance == watch.glance:
             return
         watch.glance = glance
         try:
@@ -147,8 +147,8 @@ class Safety:
 
 
 def _glance(state: RaftState) -> tuple[object, ...]:
-    """What differs whenever a check could come out differently, for a node that does not lead."""
-    log = state.log
+    """What differs whenever a check could come out differently."""
+    log, leading = state.log, state.leading
     return (
         state.hard_state,
         state.role,
@@ -161,5 +161,5 @@ def _glance(state: RaftState) -> tuple[object, ...]:
         state.saving.persisted_index,
         state.snapshot_index,
         state.campaign is None,
-        state.leading is None,
+        None if leading is None else [(peer, p.match_index, p.next_index) for peer, p in leading.progress.items()],
     )
