@@ -109,7 +109,8 @@ def check_command(command: bytes) -> None:
         raise BadCommand(f"a command must be one JSON text: {error}: {_shown(command)}") from error
     if command != command.strip(b" \t\r"):
         raise BadCommand(f"a command must begin and end without blanks: {_shown(command)}")
-    if _is_deeper_than(value, REQUEST_JSON_DEPTH):
+    # A text with few brackets need not be walked through.
+    if command.count(b"{") + command.count(b"[") > REQUEST_JSON_DEPTH and _is_deeper_than(value, REQUEST_JSON_DEPTH):
         raise BadCommand(f"a command must not nest deeper than {REQUEST_JSON_DEPTH}: {_shown(command)}")
 
 

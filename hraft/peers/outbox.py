@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IConsumer, IPushProducer
 from zope.interface import implementer
 
 from hraft.limits import PEER_QUEUE_BYTES
+from hraft.sending import send_now
 
 #: As much as a Twisted transport takes before it says that it is full.
 _SLICE_BYTES = 64 * 1024
@@ -40,6 +41,11 @@ class Outbox:
         self._slices.extend(data[start : start + _SLICE_BYTES] for start in range(0, len(data), _SLICE_BYTES))
         self._waiting_bytes += len(data)
         self._fill()
+
+    def flush(self) -> None:
+        """What was just written is waited for: have it leave now, if nothing is before it."""
+        if not self._is_paused:
+            send_now(self._transport)
 
     def finish(self) -> None:
         """Hand over everything: the transport is about to close, and does so when it has written what it has."""

@@ -74,6 +74,12 @@ class PeerConnection(Protocol):
 
     def send(self, data: bytes) -> bool:
         """Send the bytes of a box; False when they were dropped, since the peer does not take what it was sent before."""
+        was_taken = self._write(data)
+        if was_taken:
+            self._outbox.flush()
+        return was_taken
+
+    def _write(self, data: bytes) -> bool:
         if not self.is_open or not self._outbox.has_room(len(data)):
             return False
         self._outbox.write(data)
@@ -98,8 +104,11 @@ class PeerConnection(Protocol):
         return result
 
     def sendBox(self, box: dict[bytes, bytes]) -> None:
-        """IBoxSender: the dispatcher's questions, for which there was room, and answers, which the asker can do without."""
-        self.send(serialized(box))
+        """IBoxSender: the dispatcher's questions, for which there was room, and answers, which the asker can do without.
+
+        Many may come in one turn, and then leave together.
+        """
+        self._write(serialized(box))
 
     def unhandledError(self, failure: Failure) -> None:
         """IBoxSender: what nobody else wanted."""

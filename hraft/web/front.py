@@ -25,6 +25,7 @@ from twisted.web.server import version
 from zope.interface import implementer
 
 from hraft import limits
+from hraft.sending import send_now
 from hraft.web.answers import Answer, response
 from hraft.web.asked import Asked
 from hraft.web.channel import Channel
@@ -74,6 +75,7 @@ class Front(protocol.Protocol):
         self._waiting: Deferred[Answer] | None = None
         self._is_last = False
         self._is_serving = False
+        self._is_unsent = False
         #: When the client will have been silent, or slow, for too long. While it waits for us there is no such time.
         self._deadline = inf
         self._is_receiving = False
@@ -131,6 +133,10 @@ class Front(protocol.Protocol):
         finally:
             self._is_serving = False
         if self._channel is None:
+            if self._is_unsent and not self._is_unread:
+                # Once for all answers of this turn, however many requests were sent ahead.
+                send_now(self.transport)
+            self._is_unsent = False
             self._wait_for_client()
 
     def _serve_next(self) -> bool:
@@ -165,6 +171,7 @@ class Front(protocol.Protocol):
         if self._is_last:
             lines += b"Connection: close\r\n"
         self.transport.write(response(answer, lines, asked.method == b"HEAD"))
+        self._is_unsent = True
         if self._is_last:
             self._hand_over(with_unread=False).loseConnection()
         elif not self._is_serving:

@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 import pytest
+from twisted.internet import tcp
 from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Protocol
 from twisted.internet.ssl import CertificateOptions, KeyPair
@@ -16,13 +17,14 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
-from web_doubles import Client, Served, get, post
+from web_doubles import Client, Served, ToldApplied, get, post
 
+from hraft.kv.results import Written
 from hraft.web.channel import Channel
 from hraft.web.site import HttpSite
 
 pytest.importorskip("httptools")
-from hraft.web.front import Front  # noqa: E402
+from hraft.web.front import Front
 
 WITHOUT_HTTPTOOLS = """
 import sys, importlib.util
@@ -36,6 +38,48 @@ client = served.connect()
 client.send(web_doubles.post(b'{"a":"b"}'))
 print(type(client.protocol).__name__, client.received().split(b"\\r\\n")[0].decode())
 """
+
+
+class _Socket(StringTransport, tcp.Connection):
+    """Counts how often it is told to send at once, instead of when the reactor next looks."""
+
+    connected = True
+    TLS = False
+    sent_count = 0
+
+    def setTcpNoDelay(self, enabled: bool) -> None: ...
+
+    def doWrite(self) -> None:
+        self.sent_count += 1
+
+
+class SendingTests(SynchronousTestCase):
+    def test_answers_leave_at_once_and_together(self) -> None:
+        """The client waits; but requests that came together are answered together."""
+        served = Served()
+        front, socket = served.site.buildProtocol(None), _Socket()
+        front.makeConnection(socket)
+        front.dataReceived(post(b'{"a":"b"}') * 3 + get("/key/a") * 2)
+        self.assertEqual((5, 1), (socket.value().count(b"HTTP/1.1 200 OK"), socket.sent_count))
+        served.node.at_once = False
+        front.dataReceived(post(b'{"a":"b"}') + get("/key/a"))
+        self.assertEqual(1, socket.sent_count)
+        served.node.asked[-1].answer.callback(ToldApplied(1, Written(1, 1)))
+        self.assertEqual((7, 2), (socket.value().count(b"HTTP/1.1 200 OK"), socket.sent_count))
+        front.connectionLost(Failure(ConnectionDone()))
+
+    def test_a_full_socket_is_left_alone(self) -> None:
+        """It would have the front answer more inside of its own sending, and so on, as deep as a client likes."""
+        served = Served()
+        front, socket = served.site.buildProtocol(None), _Socket()
+        front.makeConnection(socket)
+        front.dataReceived(post(b'{"a":"b"}')[:-1])
+        front.pauseProducing()
+        front.dataReceived(b"}")
+        self.assertEqual((b"", 0), (socket.value(), socket.sent_count))
+        front.resumeProducing()
+        self.assertEqual(1, socket.sent_count)
+        front.connectionLost(Failure(ConnectionDone()))
 
 
 class BeginningTests(SynchronousTestCase):

@@ -1,0 +1,22 @@
+"""Bytes that leave at once, instead of in the reactor's next turn. Knows nothing of what they mean.
+
+Twisted sends what was written when the reactor next finds that the socket takes it. It nearly always does, so for one small
+answer that turn, with its two system calls, costs more than the sending; and the other end waits for it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet import tcp
+
+
+def send_now(transport: Any) -> None:
+    """Send what was just written, as much as the socket takes; the rest leaves as ever.
+
+    Does nothing for what is no plain TCP connection, as under TLS. Not for a transport that has asked its producer to
+    pause: that would be resumed inside of this call.
+    """
+    if isinstance(transport, tcp.Connection) and transport.connected and not (transport.disconnecting or transport.TLS):
+        # What this would say of a lost connection, the reactor will find out by itself.
+        transport.doWrite()
