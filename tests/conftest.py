@@ -10,6 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# Generated input is the same in every run, and no verdict depends on how busy the machine is.
+# `--hypothesis-profile explore` draws anew each time: for a person who looks for more.
+settings.register_profile("same", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("same")
 
 ROOT = Path(__file__).resolve().parent.parent
 SCENARIO_ROW = re.compile(r"^\| ([ELDRMTSCNOX]\d+) \|", re.MULTILINE)

@@ -67,26 +67,26 @@ class SpellingTests(TestCase):
         self.assertEqual(CONFIGURATION, codec.encode_entry(entry))
 
     @given(entries)
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     def test_an_entry_reads_back_as_it_was(self, entry: Entry) -> None:
         """Every node must make of a line what its leader meant."""
         self.assertEqual(entry, codec.decode_entry(codec.encode_entry(entry)))
 
     @given(entries)
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     def test_a_line_is_made_again_byte_for_byte(self, entry: Entry) -> None:
         """A follower appends the bytes it would have written itself, so logs can be compared as files."""
         line = codec.encode_entry(entry)
         self.assertEqual(line, codec.encode_entry(codec.decode_entry(line)))
 
     @given(st.lists(entries, max_size=5))
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=50)
     def test_many_read_back_in_order(self, many: list[Entry]) -> None:
         """A batch is its lines, one after the other, and nothing between them."""
         self.assertEqual(tuple(many), codec.decode_entries(codec.encode_entries(many)))
 
     @given(st.binary(max_size=60) | st.text(max_size=60).map(lambda text: text.encode("utf-8", "replace")))
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     def test_whatever_reads_is_spelled_as_we_spell_it(self, data: bytes) -> None:
         """Bytes from outside are an entry or a BadMessage: never another exception, never a second spelling."""
         try:
@@ -96,7 +96,7 @@ class SpellingTests(TestCase):
         self.assertEqual(data, codec.encode_entry(entry))
 
     @given(entries, st.integers(0, 200), st.integers(0, 255))
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     def test_a_changed_byte_never_passes_for_another_spelling(self, entry: Entry, at: int, byte: int) -> None:
         """As above, near to what is right."""
         line = bytearray(codec.encode_entry(entry))
@@ -200,7 +200,7 @@ class BatchTests(TestCase):
 
 class ConfigurationTests(TestCase):
     @given(configurations())
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     def test_reads_back_with_its_members_in_order(self, configuration: Configuration) -> None:
         """The order is the order of joining, and the same on every node."""
         again = codec.decode_configuration(codec.encode_configuration(configuration))
@@ -208,7 +208,7 @@ class ConfigurationTests(TestCase):
         self.assertEqual(list(configuration.members), list(again.members))
 
     @given(positions, positions, configurations())
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=50)
     def test_a_snapshot_describes_itself(self, index: int, term: int, configuration: Configuration) -> None:
         """The same description stands in a snapshot's file and in every chunk."""
         snapshot = Snapshot(index, term, configuration)

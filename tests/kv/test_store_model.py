@@ -78,5 +78,5 @@ class StoreModel(RuleBasedStateMachine):
         assert self.model == held
 
 
-StoreModel.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+StoreModel.TestCase.settings = settings(max_examples=60, stateful_step_count=30)
 StoreModelTests = StoreModel.TestCase

@@ -20,7 +20,7 @@ LIMIT_BYTES = 4096
 
 class BoxParserTests(TestCase):
     @given(st.lists(boxes, max_size=4), st.randoms(use_true_random=False))
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     def test_pieces_do_not_matter(self, sent: list[dict[bytes, bytes]], chance: random.Random) -> None:
         """TCP keeps no borders: boxes arrive whole however the stream is cut."""
         stream = b"".join(map(serialized, sent))
@@ -32,14 +32,14 @@ class BoxParserTests(TestCase):
         self.assertEqual(sent, received)
 
     @given(boxes)
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=50)
     def test_twisted_reads_and_writes_the_same(self, box: dict[bytes, bytes]) -> None:
         """Any AMP implementation can talk to us: the format is AMP's, not ours."""
         self.assertEqual([box], [dict(read) for read in amp.parseString(serialized(box))] if box else [box])
         self.assertEqual([box], list(BoxParser(1 << 20).feed(amp.AmpBox(box).serialize())))
 
     @given(st.binary(max_size=200))
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     def test_garbage_is_boxes_or_one_error(self, data: bytes) -> None:
         """Nothing that a stream may hold raises anything else."""
         try:

@@ -60,13 +60,13 @@ def box_of(message: Any) -> dict[bytes, bytes]:
 
 class RoundTripTests(TestCase):
     @given(any_message)
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     def test_every_message_arrives_as_it_was(self, message: Any) -> None:
         """What a node means is what its peer reads."""
         self.assertEqual(message, commands.decode_message(box_of(message)))
 
     @given(any_message)
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     def test_the_short_way_makes_the_boxes_of_amp(self, message: Any) -> None:
         """The commands are the definition; our faster way over them must not become a second one."""
         command = getattr(commands, type(message).__name__)
@@ -180,7 +180,7 @@ class RefusalTests(TestCase):
             self.assert_refused({b"_command": name}, "no message")
 
     @given(st.binary(max_size=50), st.sampled_from(["term", "prev_log_index", "entries", "success", "_command", "refused"]))
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     def test_any_bytes_in_any_argument(self, value: bytes, name: str) -> None:
         """There is one error for all that may be wrong."""
         samples: list[Any] = [

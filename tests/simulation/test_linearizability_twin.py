@@ -70,26 +70,26 @@ def lies(operation: Operation, tells: str) -> st.SearchStrategy[tuple[Seen, ...]
 class TwinTests(TestCase):
     """Against a twin without any of the short cuts."""
 
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     @given(histories(may_be_unknown=True, tells="values"))
     def test_values_and_unknown_outcomes(self, history: list[Operation]) -> None:
         """Leaving out what cannot matter, and all the rest that makes the search fast, changes no verdict."""
         self.assertEqual(is_linearizable(history), check(history).verdict is Verdict.LEGAL)
 
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     @given(histories(may_be_unknown=False, tells="counts"))
     def test_versions_and_counts(self, history: list[Operation]) -> None:
         """Where every outcome is known, versions and counts are judged to the last one."""
         self.assertEqual(is_linearizable(history), check(history).verdict is Verdict.LEGAL)
 
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     @given(histories(may_be_unknown=True, tells="counts") | histories(may_be_unknown=True, tells="revisions"))
     def test_no_false_alarm(self, history: list[Operation]) -> None:
         """Where the checker does not know all, it may be lenient, but what it calls wrong is wrong."""
         if is_linearizable(history):
             self.assertEqual(Verdict.LEGAL, check(history).verdict)
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(histories(may_be_unknown=True, tells="values"), histories(may_be_unknown=True, tells="values"))
     def test_unknown_operations_excuse_but_never_accuse(self, history: list[Operation], others: list[Operation]) -> None:
         """Something more that may have happened, or not, makes no legal history illegal."""

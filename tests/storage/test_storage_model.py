@@ -116,12 +116,12 @@ class StorageLives(RuleBasedStateMachine):
 
 
 LivesTest = pytest.mark.scenario("M5", "S2", "S4", "D13")(StorageLives.TestCase)
-LivesTest.settings = settings(max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
+LivesTest.settings = settings(max_examples=60, stateful_step_count=25, suppress_health_check=list(HealthCheck))
 
 
 class AnyBytesTests(TestCase):
     @pytest.mark.scenario("D5", "D10")
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     @given(
         junk=st.one_of(
             st.binary(max_size=200),
