@@ -9,6 +9,11 @@ class HraftError(Exception):
     """The root of every error that hraft raises on purpose."""
 
 
+def in_words(error: BaseException) -> str:
+    """An error in a sentence to an operator: hraft's own are sentences already, others tell little without their type."""
+    return str(error) if isinstance(error, HraftError) else repr(error)
+
+
 # --- answers to a proposal or a read -------------------------------------------------------------
 
 

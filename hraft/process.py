@@ -78,6 +78,9 @@ class OneThread:
 
 def end_at_once(reason: str) -> NoReturn:
     """One line on stderr, and no more of this process: no handler, no flush of a file, no other thread gets to run."""
-    sys.stderr.write(f"hraft: {reason}\n")
-    sys.stderr.flush()
+    # twist puts its log in the place of sys.stderr, and the log has the reason already.
+    stderr = sys.__stderr__
+    if stderr is not None:
+        stderr.write(f"hraft: {reason}\n")
+        stderr.flush()
     os._exit(1)

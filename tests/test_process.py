@@ -81,3 +81,9 @@ class OneThreadTests(SynchronousTestCase):
         )
         done = subprocess.run([sys.executable, "-c", script], timeout=30, capture_output=True)
         self.assertEqual((1, b"hraft: the disk failed\n", b""), (done.returncode, done.stderr, done.stdout))
+
+    def test_end_at_once_where_the_log_has_stderr(self) -> None:
+        """twist puts its log there; what ends a process is told to whoever started it, and the log has it already."""
+        script = "import io, sys; from hraft.process import end_at_once; sys.stderr = io.StringIO(); end_at_once('full')"
+        done = subprocess.run([sys.executable, "-c", script], timeout=30, capture_output=True)
+        self.assertEqual((1, b"hraft: full\n"), (done.returncode, done.stderr))

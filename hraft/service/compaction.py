@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from hraft import limits
-from hraft.errors import StorageFull
+from hraft.errors import StorageFull, in_words
 from hraft.interfaces import SnapshotPolicy, Storage
 from hraft.raft.entry import Snapshot
 from hraft.raft.node import RaftNode
@@ -80,7 +80,7 @@ class Compaction:
         if self._is_stopped:
             return
         if not failure.check(StorageFull):
-            self._halt(f"taking a snapshot failed, and what is on disk is unknown: {failure.value!r}")
+            self._halt(f"taking a snapshot failed: {in_words(failure.value)}")
             return
         self._not_before = self._clock.seconds() + limits.SNAPSHOT_RETRY_SECONDS
         self._applying.entries_since_snapshot_count += self._policy.entries_count

@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from hraft import limits
-from hraft.errors import ProposalDropped, StorageFull
+from hraft.errors import ProposalDropped, StorageFull, in_words
 from hraft.interfaces import Storage
 from hraft.raft.ready import Save
 from hraft.service.events import Events
@@ -73,7 +73,7 @@ class Saves:
 
     def _failed(self, failure: Failure) -> None:
         if not failure.check(StorageFull):
-            self._halt(f"a save failed, and what is on disk is unknown: {failure.value!r}")
+            self._halt(f"a save failed: {in_words(failure.value)}")
             return
         if self.full_reason is None:
             self._events.disk_is_full(str(failure.value))

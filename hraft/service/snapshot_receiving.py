@@ -17,7 +17,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from hraft import limits
-from hraft.errors import LogCorrupted, StorageFull
+from hraft.errors import LogCorrupted, StorageFull, in_words
 from hraft.interfaces import ChunkEnvelope, SnapshotChunk, SnapshotChunkResponse, SnapshotWriter, Storage, Transport
 from hraft.raft.entry import Snapshot
 from hraft.raft.messages import Envelope, InstallSnapshot
@@ -193,7 +193,7 @@ class SnapshotReceiving:
             return
         self._end(receiving)
         if not failure.check(StorageFull, LogCorrupted):
-            self._halt(f"writing a received snapshot failed, and what is on disk is unknown: {failure.value!r}")
+            self._halt(f"writing a received snapshot failed: {in_words(failure.value)}")
             return
         self._events.snapshot_not_received(receiving.sender, str(failure.value))
         self._answer(receiving.sender, receiving.term, receiving.snapshot, 0, refused=str(failure.value))

@@ -67,6 +67,13 @@ class SavesTests(SynchronousTestCase):
             self.clock.pump([1.0] * 5)
             self.assertEqual(([SAVE], [], 1), (self.storage.tried, self.saved, len(self.halted)))
 
+    def test_what_the_operator_reads(self) -> None:
+        """One sentence that says what failed, once; for what is not hraft's own, its type as well."""
+        self.start(StorageFailed("/data/log: fdatasync failed: EIO; what is on disk is unknown"))
+        self.assertEqual(["a save failed: /data/log: fdatasync failed: EIO; what is on disk is unknown"], self.halted)
+        self.start(RuntimeError("anything else"))
+        self.assertEqual(["a save failed: RuntimeError('anything else')"], self.halted)
+
     def test_stopped_while_there_is_no_room(self) -> None:
         """A node that waits for room must still be able to stop."""
         saves = self.start(StorageFull("no space left"))
