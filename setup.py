@@ -38,6 +38,8 @@ setup(
             "pytest-xdist>=3.6",
             "pytest-cov>=5",
             "hypothesis>=6.100",
+            # The file system that forgets, for tests of power cuts; they are skipped where FUSE itself is not there.
+            "mfusepy>=3; sys_platform == 'linux'",
             # A wheel is built and installed by a test, without going to an index.
             "setuptools>=70.1",
             "pip>=22.3",

@@ -83,6 +83,9 @@ class Node:
         self.directory = cluster.folder / name
         self.log_path = cluster.folder / f"{name}.log"
         self.process: subprocess.Popen[bytes] | None = None
+        #: What the node is run by, if anything.
+        self.under: tuple[str, ...] = ()
+        self._log_begin = 0
         self.http_port, self.raft_port = free_ports(2)
 
     @property
@@ -105,7 +108,7 @@ class Node:
         addresses = ["--haddr", self.http_address, "--raddr", self.raft_address]
         join = ["--join", ",".join(other.http_address for other in self.join)] if self.join else []
         directory = [] if "--inmem" in self.options else [str(self.directory)]
-        return [*self.cluster.twist, "hraft", *addresses, *join, *self.options, *directory]
+        return [*self.under, *self.cluster.twist, "hraft", *addresses, *join, *self.options, *directory]
 
     # --- processes -------------------------------------------------------------------------------
 
@@ -114,6 +117,7 @@ class Node:
         is_first = not self.log_path.exists()
         for _ in range(3):
             with self.log_path.open("ab") as log:
+                self._log_begin = log.tell()
                 self.process = subprocess.Popen(
                     self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.cluster.environment
                 )
@@ -165,12 +169,25 @@ class Node:
         """All that its processes have written."""
         return self.log_path.read_text("utf-8", "replace") if self.log_path.exists() else ""
 
+    def log_of_process(self) -> str:
+        """What its present or last process has written."""
+        return self.log_path.read_bytes()[self._log_begin :].decode("utf-8", "replace")
+
+    def says_started(self) -> bool:
+        """Whether its present process has said so."""
+        return f"hraft started successfully, listening on http://{self.http_address}" in self.log_of_process()
+
     def is_started(self) -> bool:
-        """Whether its present process has said so; one that has ended before that is a failure."""
+        """The same; but a process that has ended before is a failure."""
         if not self.is_running():
             raise AssertionError(f"{self.name} ended while it was waited for:\n{self.log()[-2000:]}")
-        log_of_this_process = self.log().rpartition("Starting reactor...")[2]
-        return f"hraft started successfully, listening on http://{self.http_address}" in log_of_this_process
+        return self.says_started()
+
+    def comes_up(self) -> bool:
+        """Start a process that may refuse to, and wait for either."""
+        self.start()
+        wait_until(lambda: self.says_started() or not self.is_running(), f"{self.name} starts or refuses to")
+        return self.is_running()
 
     def wait_until_started(self) -> Node:
         """Until its log says so."""
