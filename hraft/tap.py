@@ -11,6 +11,7 @@ from twisted.application.service import IService, MultiService
 
 from hraft.assembly import HraftService
 from hraft.errors import HraftError
+from hraft.log_file import UnhurriedFile
 from hraft.options import Options
 from hraft.process import use_monotonic_time
 
@@ -33,6 +34,10 @@ def makeService(options: Options, reactor: Any = None) -> IService:
     if reactor is None:
         from twisted.internet import reactor
     use_monotonic_time(reactor)
+    # `twist` begins its log after this, with the file that it finds here.
+    twist = getattr(options, "parent", None)
+    if twist is not None and twist.get("logFile") is not None:
+        twist["logFile"] = UnhurriedFile(twist["logFile"])
     process = _Process()  # type: ignore[no-untyped-call]
     HraftService(reactor, options.settings).setServiceParent(process)  # type: ignore[no-untyped-call]
     return process

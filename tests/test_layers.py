@@ -30,6 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "simulation": {*SHAPES, "codec", "kv", "storage", "service"},
     "testing": {"simulation"},
     "process": set(),
+    "log_file": set(),
     "settings": {"addresses", "interfaces"},
     "options": {*BASE, "__init__", "addresses", "interfaces", "settings"},
     "admission": {*BASE, "addresses", "endpoints"},
@@ -37,7 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *{*SHAPES, "codec", "kv", "storage", "peers", "service", "web"},
         *{"addresses", "endpoints", "process", "settings", "admission"},
     },
-    "tap": {"errors", "options", "process", "assembly"},
+    "tap": {"errors", "options", "process", "log_file", "assembly"},
 }
 PURE = {"raft", "kv"}
 FORBIDDEN_IN_PURE = {"twisted", "time", "random", "os", "socket", "threading", "datetime", "asyncio", "logging", "uuid"}
