@@ -32,6 +32,7 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--faults", default=",".join(FAULTS), help="which, with commas between [default: %(default)s]")
     parser.add_argument("--links", choices=("auto", "namespaces", "proxies"), default="auto", help="what joins the nodes")
     parser.add_argument("--folder", type=Path, help="where a failed run leaves its logs and history [default: a temporary one]")
+    parser.add_argument("--keep", action="store_true", help="leave them after a run without violations too")
     parser.add_argument("--quiet", action="store_true", help="do not tell each fault")
     found = parser.parse_args(words)
     found.faults = [kind.strip() for kind in found.faults.split(",")]
@@ -82,12 +83,12 @@ def main(words: list[str] | None = None) -> int:
         print(f"{arguments.nodes} nodes, {network.kind}, {arguments.seconds:g} s, seed {arguments.seed}", flush=True)
         run = Run(network, folder, arguments.nodes, arguments.seconds, arguments.seed, arguments.faults, say)
         report = run.run()
-        is_kept = bool(report.violations)
+        is_kept = bool(report.violations) or arguments.keep
         print("\n".join(report.lines()))
         if is_kept:
             write_history(run.record.epochs, folder / "history.jsonl")
             print(f"history, logs and data directories are in {folder}")
-        return int(is_kept)
+        return int(bool(report.violations))
     except KeyboardInterrupt:
         is_kept = False
         print("interrupted")

@@ -93,7 +93,7 @@ class Node:
         library = faketime_library()
         if self.clock_path is not None and library is not None:
             # Only what CLOCK_REALTIME says: no operator can set a monotonic clock.
-            found |= {"LD_PRELOAD": library, "FAKETIME_TIMESTAMP_FILE": str(self.clock_path), "FAKETIME_NO_CACHE": "1"}
+            found |= {"LD_PRELOAD": library, "FAKETIME_TIMESTAMP_FILE": str(self.clock_path), "FAKETIME_CACHE_DURATION": "1"}
             found |= {"FAKETIME_DONT_FAKE_MONOTONIC": "1", "NO_FAKE_STAT": "1"}
         return found
 
