@@ -29,18 +29,20 @@ class Ledger:
 
     # --- logs ------------------------------------------------------------------------------------
 
-    def appended(self, node_id: str, entry: Entry, previous_term: int) -> None:
-        """A log has this entry after one of that term (Log Matching, Leader Append-Only)."""
-        known = self._known.setdefault((entry.index, entry.term), (entry, previous_term))
-        if known[0] is entry:
-            return
-        if known[0] != entry:
+    def appended(self, node_id: str, entry: Entry, previous_term: int) -> bool:
+        """A log has this entry after one of that term (Log Matching, Leader Append-Only). Returns whether no log had it before."""
+        known = self._known.get((entry.index, entry.term))
+        if known is None:
+            self._known[entry.index, entry.term] = entry, previous_term
+            return True
+        if known[0] is not entry and known[0] != entry:
             raise Violation("Log Matching", f"{node_id} has {entry}, but {known[0]} is known under that index and term")
         if known[1] != previous_term:
             raise Violation(
                 "Log Matching",
                 f"{node_id} has {entry.id} after an entry of term {previous_term}, others after one of term {known[1]}",
             )
+        return False
 
     # --- leaders ---------------------------------------------------------------------------------
 
@@ -64,6 +66,10 @@ class Ledger:
     @property
     def commit_index(self) -> int:
         return len(self.committed)
+
+    def has_committed_in(self, term: int) -> bool:
+        """Whether an entry of that term is committed."""
+        return bool(self.committed) and self.committed[-1].term >= term
 
     def check_committed(self, node_id: str, entry_id: EntryId) -> None:
         """A node takes this for committed, in its log or in its snapshot."""

@@ -8,11 +8,14 @@ from random import Random
 from hraft.errors import ChangeRefused, NotLeader
 from hraft.raft.node import RaftNode
 from hraft.raft.quorum import majority_count
+from hraft.simulation import network_faults
 from hraft.simulation.shape import NODES_COUNT_LIMIT
 from hraft.simulation.world import World
 
 #: For so long after it was asked for, a change may still come.
 _CHANGE_SECONDS = 15.0
+#: How often the leader is cut off when it is asked for a change.
+_ALONE_SHARE = 0.4
 #: How often a second change is asked for before the first can be committed (M1).
 _TWICE_SHARE = 0.3
 
@@ -41,6 +44,10 @@ def remove(world: World, random: Random) -> None:
     if len(healthy) > 1 and candidates:
         gone = random.choice(candidates)
         _ask_leader(world, f"remove {gone}", lambda leader: leader.remove(gone))
+        leader = world.leader()
+        if leader is not None and random.random() < _ALONE_SHARE:
+            # The change is in its log only, and will be rolled back (M3).
+            network_faults.isolate(world, random, leader.node_id)
         if random.random() < _TWICE_SHARE:
             other = random.choice(candidates)
             _ask_leader(world, f"remove {other}", lambda leader: leader.remove(other))

@@ -6,6 +6,7 @@ nothing where it did not change. The dissertation's Figure 3.2 and docs/simulati
 
 from __future__ import annotations
 
+from hraft.raft.configuration import Configuration
 from hraft.raft.entry import Entry, EntryId, EntryKind
 from hraft.raft.invariants import Facts, InvariantBroken, check_state, check_step, facts
 from hraft.raft.quorum import is_majority
@@ -95,11 +96,28 @@ class Safety:
             if known[same].index <= watch.commit_index and watch.state.snapshot_index < known[same].index:
                 raise Violation("committed entries never change", f"{node.node_id} drops {known[same].id}")
             del known[same:]
+            _look_at_configuration(node, watch.state)
         previous_term = entries[same - 1].term if same else log.base.term
         for entry in entries[same:]:
-            self._ledger.appended(node.node_id, entry, previous_term)
+            is_new = self._ledger.appended(node.node_id, entry, previous_term)
+            if is_new and entry.configuration is not None:
+                self._look_at_change(node, known, entry, watch.state)
             previous_term = entry.term
             known.append(entry)
+
+    def _look_at_change(self, node: SimulatedNode, before: list[Entry], entry: Entry, state: RaftState) -> None:
+        """A leader changes the members: one voter at most (Section 4.1), when the change before is committed (M1), and when it has
+        committed something in its own term (M2). Entry 1 begins the cluster."""
+        if entry.index == 1 or entry.configuration is None:
+            return
+        in_log = [other for other in before if other.configuration is not None]
+        old = in_log[-1].configuration if in_log else state.snapshot.configuration if state.snapshot else None
+        if old is not None and not entry.configuration.differs_by_one_voter_at_most(old):
+            raise Violation("one voter at a time", f"{node.node_id} goes from {old} to {entry.configuration}")
+        if in_log and in_log[-1].index > self._ledger.commit_index:
+            raise Violation("one change at a time", f"{node.node_id} appends {entry.id} while {in_log[-1].id} is not committed")
+        if not self._ledger.has_committed_in(entry.term):
+            raise Violation("no change before a commit of one's own", f"{node.node_id} appends {entry.id}")
 
     def _look_at_leader(self, node: SimulatedNode, state: RaftState) -> None:
         """Election Safety and Leader Completeness."""
@@ -144,6 +162,15 @@ class Safety:
                 "committed entries are on a quorum of disks",
                 f"{node.node_id} committed {entry_id} with voters {sorted(voters)}, but only {having} have it on disk",
             )
+
+
+def _look_at_configuration(node: SimulatedNode, state: RaftState) -> None:
+    """After a log lost entries: the last configuration that it still has is in force (M3, M4)."""
+    in_log = [entry.configuration for entry in state.log._entries if entry.configuration is not None]
+    in_snapshot = state.snapshot.configuration if state.snapshot is not None else Configuration()
+    expected = in_log[-1] if in_log else in_snapshot
+    if state.configuration != expected:
+        raise Violation("the last configuration in the log is in force", f"{node.node_id}: {state.configuration}, not {expected}")
 
 
 def _glance(state: RaftState) -> tuple[object, ...]:
