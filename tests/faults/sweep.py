@@ -11,6 +11,7 @@ Prints one line per point, and at the end how many there were. The first one tha
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -83,6 +84,8 @@ def main() -> None:
         raise SystemExit(missing)
     folder = Path(tempfile.mkdtemp(prefix="hraft-faults-"))
     sys.stdout.write(f"nodes in {folder}\n")
+    # Also whoever ends the sweep from outside ends its nodes.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     cluster, began, points_count = Cluster(folder), time.monotonic(), 0
     try:
         for line in points(cluster, options):
