@@ -29,7 +29,12 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     length.add_argument("--seconds", type=float, default=60.0, help="how long there are faults [default: %(default)g]")
     length.add_argument("--minutes", type=float)
     parser.add_argument("--seed", type=int, help="chooses the faults and what clients ask [default: any]")
-    parser.add_argument("--faults", default=",".join(FAULTS), help="which, with commas between [default: %(default)s]")
+    usual = ",".join(kind for kind in FAULTS if kind != "clock")
+    parser.add_argument(
+        "--faults",
+        default=usual,
+        help="which, with commas between [default: %(default)s]; also clock, for which all nodes run under libfaketime, slowly",
+    )
     parser.add_argument("--links", choices=("auto", "namespaces", "proxies"), default="auto", help="what joins the nodes")
     parser.add_argument("--folder", type=Path, help="where a failed run leaves its logs and history [default: a temporary one]")
     parser.add_argument("--keep", action="store_true", help="leave them after a run without violations too")

@@ -72,6 +72,7 @@ class Run:
         self.record = Record()
         self.stage = Stage(network, folder, random.Random(f"faults of {seed}"), "clock" in faults, say)
         self._clients: list[Client] = []
+        self._deck: list[str] = []
         self._active: dict[str, tuple[Fault, float]] = {}
 
     def run(self) -> Report:
@@ -112,10 +113,12 @@ class Run:
             time.sleep(_LOOK_SECONDS)
 
     def _begin_one(self) -> None:
-        kinds = [kind for kind in self._kinds if kind not in self._active]
-        if kinds:
-            # A cold start takes the cluster away for seconds, so that little else would be seen.
-            kind = self.stage.chance.choices(kinds, [1 if kind == "restart-all" else 3 for kind in kinds])[0]
+        """Each kind once, in any order, before there is one again: a short run too has all that it was asked for."""
+        if not self._deck:
+            self._deck = self.stage.chance.sample(self._kinds, len(self._kinds))
+        kind = self._deck[-1]
+        if kind not in self._active:
+            self._deck.pop()
             self._active[kind] = (FAULTS[kind](self.stage), 0.0)
             self._go_on(kind)
 

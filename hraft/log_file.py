@@ -16,7 +16,7 @@ from hraft.limits import LOG_BACKLOG_LINES_COUNT
 
 
 class UnhurriedFile(io.TextIOBase):
-    """A text file that never waits for its reader (O7): Twisted's log writes in the reactor's thread, so a full pipe would stop Raft.
+    """A text file that never waits for its reader (O7): Twisted writes its log in the reactor's thread, where it would stop Raft.
 
     Lines that find no room are kept, up to a limit, until a later line finds some; what comes above it is lost and counted.
     """

@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "simulation": {*SHAPES, "codec", "kv", "storage", "service"},
     "testing": {"simulation"},
     "process": set(),
-    "log_file": set(),
+    "log_file": {"limits"},
     "settings": {"addresses", "interfaces"},
     "options": {*BASE, "__init__", "addresses", "interfaces", "settings"},
     "admission": {*BASE, "addresses", "endpoints"},
