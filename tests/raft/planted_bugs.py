@@ -388,7 +388,7 @@ DISK = (
         "D19b",
         "a voter that lost its disk is fed again",
         "replication",
-        "    progress.is_wiped = had_entries and response.last_log_index == 0\n",
+        "    progress.is_wiped = has_lost and (progress.is_wiped or is_timely)\n",
         "    progress.is_wiped = False\n",
     ),
     _bug(
@@ -409,8 +409,8 @@ DISK = (
         "D19d",
         "a late answer of an empty log condemns a follower for ever",
         "replication",
-        "    progress.is_wiped = had_entries and response.last_log_index == 0\n",
-        "    progress.is_wiped = progress.is_wiped or (had_entries and response.last_log_index == 0)\n",
+        "    progress.is_wiped = has_lost and (progress.is_wiped or is_timely)\n",
+        "    progress.is_wiped = progress.is_wiped or (has_lost and is_timely)\n",
     ),
 )
 

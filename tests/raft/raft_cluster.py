@@ -353,7 +353,7 @@ class Cluster:
         """The first to commit must be a leader, and a majority of its voters must have the entry on disk."""
         state = server.up.state
         last = state.log.entry_at(state.commit_index)
-        require(state.term >= last.term, "an entry of a later term is committed")
+        require(state.term == last.term, f"{server.name} commits {last.id} by counting in term {state.term} (Section 3.6.2)")
         disks = {name: self.servers[name].disk for name in state.configuration.voters}
         # A disk that was lost may have had the entry: its answer was true when it was sent.
         holders = [name for name, disk in disks.items() if disk.holds(last.id) or disk.is_wiped]

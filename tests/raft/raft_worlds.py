@@ -40,6 +40,7 @@ class Weather:
     """How bad one world is. Probabilities are per message, or per tick."""
 
     servers_count: int
+    entries_per_message: int
     emphasis: str
     election_timeout_ticks: int
     loss: float
@@ -72,8 +73,9 @@ class Weather:
 
         weather = cls(
             servers_count=chance.choice((1, 2, 3, 3, 3, 3, 4, 5, 5)),
-            emphasis=chance.choice(("", "elections", "elections", "logs", "members", "snapshots", "reads")),
+            emphasis=chance.choice(("", "elections", "elections", "logs", "terms", "members", "snapshots", "reads")),
             election_timeout_ticks=10,
+            entries_per_message=chance.choice((1, 2, 8, 100)),
             loss=sometimes(0.01, 0.3),
             duplicates=sometimes(0.01, 0.5),
             delay_ticks=chance.choice((0.05, 0.3, 1.0, 3.0)),
@@ -99,9 +101,15 @@ class Weather:
         if emphasis == "elections":
             weather = replace(weather, servers_count=3, election_timeout_ticks=6, rivals=True, writes=0.1, change=0.0, cut=0.0)
             weather = replace(weather, save_ticks=chance.choice((2.0, 4.0)), delay_ticks=chance.choice((0.3, 1.0)), pause=0.2)
-            weather = replace(weather, crash=chance.uniform(0.1, 0.5), restart_ticks=0.5, survives=0.0)
+            weather = replace(weather, crash=chance.choice((0.0, 0.2, 0.5)), restart_ticks=0.5, survives=0.0, late=0.1)
         elif emphasis == "logs":
             weather = replace(weather, servers_count=5, cut=0.15, heal=0.1, writes=1.0, crash=0.05, restart_ticks=5.0)
+        elif emphasis == "terms":
+            weather = replace(weather, servers_count=5, election_timeout_ticks=6, entries_per_message=1, writes=0.2, change=0.0)
+            weather = replace(
+                weather, crash=0.15, survives=0.5, restart_ticks=4.0, loss=chance.choice((0.1, 0.3)), save_ticks=0.5
+            )
+            weather = replace(weather, snapshot_entries_count=10_000, delay_ticks=0.3, cut=0.05, heal=0.1, pause=0.0, wipe=0.0)
         elif emphasis == "members":
             weather = replace(weather, servers_count=chance.choice((1, 2, 3)), change=0.4, cut=0.08, crash=0.03, wipe=0.0)
         elif emphasis == "snapshots":
@@ -133,7 +141,7 @@ class World:
             election_timeout_ticks=self.weather.election_timeout_ticks,
             heartbeat_interval_ticks=self.chance.choice((2, 3)),
             append_bytes=self.chance.choice((100, 300, 10_000)),
-            append_entries_count=self.chance.choice((1, 2, 8, 100)),
+            append_entries_count=self.weather.entries_per_message,
             inflight_messages_count=self.chance.choice((1, 2, 8)),
             uncommitted_entries_count=self.chance.choice((5, 50)),
             waiting_reads_count=self.chance.choice((2, 50)),
@@ -158,7 +166,7 @@ class World:
     def run(self) -> str:
         """Play both acts; returns the hash of the story."""
         self._tick_all()
-        self._until(CHAOS_TICKS)
+        self._until(CHAOS_TICKS * (3 if self.weather.emphasis == "elections" else 1))
         self._recover()
         return self.story.hexdigest()
 
@@ -306,7 +314,7 @@ class World:
             victims = [name for name in self.servers if self._is_awake(name) and self.cluster[name].role is Role.LEADER]
         elif luck < 0.8:
             saving = [name for name, server in self.servers.items() if self._is_awake(name) and server.saving is not None]
-            voting = [name for name in saving if self.cluster[name].state.hard_state.voted_for not in (None, name)]
+            voting = [name for name in saving if self.cluster[name].state.hard_state.voted_for is not None]
             victims = voting or saving
         else:
             victims = []

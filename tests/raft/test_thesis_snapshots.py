@@ -10,7 +10,14 @@ from raft_solo import Solo, accepted, append, command, heartbeat, log_of, of_kin
 
 from hraft.raft.entry import ORIGIN, EntryId, HardState, Snapshot
 from hraft.raft.invariants import InvariantBroken
-from hraft.raft.messages import AppendEntries, AppendEntriesResponse, InstallSnapshot, InstallSnapshotResponse, TimeoutNow
+from hraft.raft.messages import (
+    AppendEntries,
+    AppendEntriesResponse,
+    Envelope,
+    InstallSnapshot,
+    InstallSnapshotResponse,
+    TimeoutNow,
+)
 from hraft.raft.ready import Install, Role
 from hraft.raft.settings import Settings
 
@@ -335,6 +342,21 @@ class ClusterTests(TestCase):
         cluster.pass_time(10)
         self.assertEqual((22, 23), (cluster["n3"].status().snapshot_index, cluster["n3"].commit_index))
         self.assertEqual("replicate", cluster["n1"].status().followers["n3"].progress)
+
+    @pytest.mark.scenario("D20")
+    def test_d20_regressed_log_is_noticed(self) -> None:
+        """A follower that comes back with less than it had acknowledged forgot more than entries: it is not counted again."""
+        cluster = Cluster(THREE)
+        leader = cluster.elect("n1")
+        for _ in range(3):
+            cluster.write("n1")
+        acknowledged = leader.status().followers["n3"].match_index
+        answer = AppendEntriesResponse(leader.current_term, False, acknowledged, last_log_index=acknowledged - 1)
+        leader.step(Envelope("n3", "n1", answer))
+        self.assertEqual(("n3",), leader.forgetful_peers)
+        cluster.write("n1")
+        cluster.pass_time(1)
+        self.assertEqual((), leader.forgetful_peers)  # It was a late answer: the next one says better.
 
     @pytest.mark.scenario("D19")
     def test_d19_wiped_voter_is_refused(self) -> None:
