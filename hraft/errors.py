@@ -9,7 +9,7 @@ class HraftError(Exception):
     """The root of every error that hraft raises on purpose."""
 
 
-def in_words(error: BaseException) -> str:
+def in_words(error: BaseException | None) -> str:
     """An error in a sentence to an operator: hraft's own are sentences already, others tell little without their type."""
     return str(error) if isinstance(error, HraftError) else repr(error)
 

@@ -195,7 +195,7 @@ class PeerIdentity:
 
 @dataclass(frozen=True, slots=True)
 class Receivers:
-    """Where a transport hands in what arrives. None of them raises; `request` answers later, maybe with an error of hraft.errors."""
+    """Where what arrives is handed in. None of them raises; `request` answers later, or fails with a class of hraft.errors."""
 
     message: Callable[[Envelope], None]
     chunk: Callable[[ChunkEnvelope], None]

@@ -230,6 +230,12 @@ class RaftNode:
     def configuration(self) -> Configuration:
         return self.state.configuration
 
+    @property
+    def forgetful_peers(self) -> tuple[str, ...]:
+        """(leader) Followers whose logs end before what they had acknowledged: their disks lost something (D19, D20)."""
+        leading = self.state.leading
+        return () if leading is None else tuple(peer for peer, progress in leading.progress.items() if progress.is_wiped)
+
     def configuration_at(self, index: int) -> Configuration:
         """The configuration as of an applied index, for a snapshot there."""
         return self.state.configurations.at(index)

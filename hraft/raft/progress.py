@@ -69,7 +69,7 @@ class Progress:
         self.told_commit_index = 0
         #: Only learners catch up.
         self.catch_up = catch_up
-        #: Its log is empty, though it held something once: it forgot its promises, so it is neither fed nor counted (D19).
+        #: Its log ends before what it had persisted: it forgot its promises, so it is neither fed nor counted (D19, D20).
         self.is_wiped = False
         #: Last index and size of each message that is not yet acknowledged.
         self._inflight: deque[tuple[int, int]] = deque()

@@ -107,9 +107,11 @@ def on_append_entries_response(state: RaftState, peer: str, response: AppendEntr
     demand(response.prev_log_index <= state.log.last_index, f"index {response.prev_log_index} is past the leader's log")
     demand(response.read_round <= leading.reads.round, f"read round {response.read_round} was never started")
     progress.ticks_since_contact = 0
-    # A voter's log was never empty, nor can one be again that held something. A late answer may say so wrongly, until the next.
-    had_entries = state.configuration.is_voter(peer) or progress.match_index > 0
-    progress.is_wiped = had_entries and response.last_log_index == 0
+    # A voter's log was never empty, and none ends before what it has persisted: that one forgot its promises (D19, D20).
+    # A late answer may say so wrongly, until the next; one that asked before what is acknowledged since is late for sure.
+    has_lost = response.last_log_index < max(progress.match_index, int(state.configuration.is_voter(peer)))
+    is_timely = response.last_log_index == 0 or response.prev_log_index >= progress.match_index
+    progress.is_wiped = has_lost and (progress.is_wiped or is_timely)
     if progress.is_wiped:
         return
     leading.reads.acknowledge(peer, response.read_round)

@@ -21,6 +21,7 @@ class Events:
     def __init__(self, node_id: str) -> None:
         self._node_id = node_id
         self._reign: tuple[Role, int, str | None] | None = None
+        self._forgetful_peers: tuple[str, ...] = ()
 
     # --- starting and stopping -------------------------------------------------------------------
 
@@ -78,6 +79,18 @@ class Events:
             voters=dict(configuration.voters),
             learners=dict(configuration.learners),
         )
+
+    def forgetful(self, peers: tuple[str, ...]) -> None:
+        """Say so when a follower turns out to have lost what it had acknowledged."""
+        before, self._forgetful_peers = self._forgetful_peers, peers
+        for peer in peers:
+            if peer not in before:
+                _log.error(
+                    "{node}: {peer} has lost entries that it had acknowledged, so it is neither fed nor counted: "
+                    "its disk failed, or its data directory is an old copy; give it an empty directory and a new id",
+                    node=self._node_id,
+                    peer=peer,
+                )
 
     # --- snapshots -------------------------------------------------------------------------------
 

@@ -168,6 +168,7 @@ class Running:
         self.sending.tick()
         self.receiving.tick()
         self.compaction.consider()
+        self._events.forgetful(self.node.forgetful_peers)
         self._look_at_waiting()
 
     def saved(self, save: Save) -> None:
