@@ -96,12 +96,12 @@ def test_rolling_restart(cluster: Cluster, record_property: Callable[[str, objec
 @pytest.mark.scenario("S12")
 def test_a_large_snapshot_delays_nobody(cluster: Cluster) -> None:
     """While many chunks go to a node that joins, the others are heard as ever: no election, and writes all the time."""
-    options = (*PATIENT, "--snapshot-entries", "20", "--kept-entries", "1")
+    options = (*PATIENT, "--snapshot-log-mib", "16", "--kept-entries", "1")
     cluster.start(3, *options)
     leader = cluster.leader()
     for number in range(40):
         assert 200 == leader.set(f"large-{number}", "v" * 1_000_000).status
-    wait_until(lambda: leader.status().get("snapshot_index", 0) > 20, "there is a snapshot of most of it")
+    wait_until(lambda: leader.status().get("snapshot_index", 0) > 30, "there is a snapshot of most of it")
     term = leader.status()["term"]
     with writing(cluster) as writer:
         joiner = cluster.node(*options, join=[leader])
