@@ -26,6 +26,8 @@ FAULTS: Mapping[str, Fault] = {
     "crash": process_faults.crash,
     "crash_leader": process_faults.crash_leader,
     "crash_after_save": process_faults.crash_after_save,
+    "crash_new_leader": process_faults.crash_new_leader,
+    "crash_after_answer": process_faults.crash_after_answer,
     "power_cut": process_faults.power_cut,
     "slow_disk": disk_faults.slow_disk,
     "stalled_disk": disk_faults.stalled_disk,
@@ -69,7 +71,7 @@ class Chaos:
         """Nothing fails any more: links, disks and processes are well again, and who was down starts."""
         self._is_over = True
         world = self._world
-        world.trap = None
+        world.trap = world.leader_trap = world.answer_trap = None
         world.network.is_calm = True
         world.story.tell("all is well from now on")
         world.network.faults = HEALTHY

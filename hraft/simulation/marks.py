@@ -40,7 +40,6 @@ NAMES = (
     "a vote was refused",
     "a vote of an earlier term arrived late",
     "leadership was transferred",
-    "a node that was told to take over was not ready for it",
     # The log.
     "an uncommitted tail was replaced",
     "a configuration was rolled back",
@@ -224,8 +223,6 @@ class Marks:
         elif isinstance(message, RequestVoteResponse):
             if message.vote_granted and message.term < state.term:
                 self.hit("a vote of an earlier term arrived late")
-        elif isinstance(message, TimeoutNow) and message.term == state.term and not state.saving.is_idle(state.hard_state):
-            self.hit("a node that was told to take over was not ready for it")
 
     # --- clients ---------------------------------------------------------------------------------
 

@@ -166,6 +166,7 @@ class SimulatedNode:
             self.world.story.tell("%s is resumed", self.node_id)
             if self.role is Role.LEADER and max(self.world.ledger.leaders, default=0) > self.state.term:
                 self.world.marks.hit("a paused leader found itself deposed")
+            self.world.probe(self)
             self.life.process.resume()
 
     def stall_disk(self) -> None:

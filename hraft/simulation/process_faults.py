@@ -43,6 +43,29 @@ def crash_after_save(world: World, random: Random) -> None:
     world.trap = trap
 
 
+def crash_new_leader(world: World, random: Random) -> None:
+    """The next leader crashes, or is cut off, soon after it is elected: reigns too short to replicate what they began (L1)."""
+
+    def trap(node: SimulatedNode) -> None:
+        fault = _crash if random.random() < 0.6 else _isolate
+        world.clock.schedule(random.choice((0.001, 0.01, 0.1)) * random.random(), None, fault, (world, random, node))
+
+    world.leader_trap = trap
+
+
+def crash_after_answer(world: World, random: Random) -> None:
+    """The leader crashes, or is cut off, just after a client was told that its write is done, before others know."""
+
+    def trap(node: SimulatedNode) -> None:
+        world.clock.schedule(0.0, None, _crash if random.random() < 0.6 else _isolate, (world, random, node))
+
+    world.answer_trap = trap
+
+
+def _isolate(world: World, random: Random, node: SimulatedNode) -> None:
+    network_faults.isolate(world, random, node.node_id)
+
+
 def power_cut(world: World, random: Random) -> None:
     """All machines lose their power at once (D14), and come back one by one in any order (N13)."""
     nodes = world.up()

@@ -55,6 +55,10 @@ class Promises:
         elif isinstance(message, TimeoutNow):
             self._hands_over(node, envelope)
 
+    def has_voted(self, node_id: str, term: int, candidate: str) -> bool:
+        """Whether that node said so, in whatever life of its."""
+        return self._votes.get((node_id, term)) == candidate
+
     def _voted(self, node: SimulatedNode, term: int, candidate: str, envelope: Envelope | ChunkEnvelope) -> None:
         if node.is_wiped:
             raise _broken("a node that forgot its promises does not vote", node, envelope)

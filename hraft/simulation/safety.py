@@ -15,6 +15,7 @@ from hraft.raft.state import RaftState
 from hraft.simulation.ledger import Ledger
 from hraft.simulation.marks import Marks
 from hraft.simulation.node import SimulatedNode
+from hraft.simulation.promises import Promises
 from hraft.simulation.story import Violation
 
 
@@ -36,8 +37,9 @@ class _Watch:
 class Safety:
     """All nodes of a world."""
 
-    def __init__(self, nodes: dict[str, SimulatedNode], ledger: Ledger, marks: Marks) -> None:
+    def __init__(self, nodes: dict[str, SimulatedNode], ledger: Ledger, promises: Promises, marks: Marks) -> None:
         self._nodes = nodes
+        self._promises = promises
         self._ledger = ledger
         self._marks = marks
         self._watches: dict[str, _Watch] = {}
@@ -64,6 +66,7 @@ class Safety:
         self._look_at_log(node, watch)
         if state.role is Role.LEADER and (before is None or before.role is not Role.LEADER):
             self._look_at_leader(node, state)
+            node.world.led(node)
         if state.snapshot_index < watch.snapshot_index:
             raise Violation("the snapshot index fell", f"{node.node_id}: {watch.snapshot_index} to {state.snapshot_index}")
         if state.snapshot is not None and state.snapshot_index != watch.snapshot_index:
@@ -106,7 +109,7 @@ class Safety:
             known.append(entry)
 
     def _look_at_change(self, node: SimulatedNode, before: list[Entry], entry: Entry, state: RaftState) -> None:
-        """A leader changes the members: one voter at most (Section 4.1), when the change before is committed (M1), and when it has
+        """A leader changes the members: by one voter (Section 4.1), when the change before is committed (M1), and when it has
         committed something in its own term (M2). Entry 1 begins the cluster."""
         if entry.index == 1 or entry.configuration is None:
             return
@@ -125,6 +128,12 @@ class Safety:
             raise Violation("a node that forgot its promises leads", node.node_id)
         if not self._ledger.led(node.node_id, state.term):
             raise Violation("Election Safety", f"{node.node_id} leads term {state.term} twice")
+        voters = state.configuration.voters
+        for_it = [voter for voter in voters if self._promises.has_voted(voter, state.term, node.node_id)]
+        if not is_majority({*for_it, node.node_id} & voters.keys(), voters):
+            raise Violation(
+                "a leader has the votes of a majority", f"{node.node_id} leads term {state.term} with those of {for_it}"
+            )
         needed = self._ledger.committed_before(state.term)
         log = state.log
         if needed.index > log.base.index and not log.holds(needed):
@@ -137,6 +146,8 @@ class Safety:
         first_index = max(known_index, log.base.index) + 1
         for index in range(first_index, min(state.commit_index, ledger.commit_index) + 1):
             ledger.check_committed(node.node_id, EntryId(log.term_at(index), index))
+        if state.leading is not None and log.term_at(state.commit_index) != state.term:
+            raise Violation("only entries of the current term are committed by counting", f"{node.node_id}: {state.commit_index}")
         if state.commit_index <= ledger.commit_index:
             return
         self._look_at_quorum(node, state)

@@ -24,6 +24,8 @@ FAULT_KINDS = (
     "crash",
     "crash_leader",
     "crash_after_save",
+    "crash_new_leader",
+    "crash_after_answer",
     "power_cut",
     "slow_disk",
     "stalled_disk",

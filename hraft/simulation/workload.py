@@ -126,6 +126,9 @@ class Client:
         if not isinstance(result, StoreWritten):
             raise Violation("a good command was refused", f"{attempt.command!r}: {result}")
         self._world.oracle.done(attempt, applied.index)
+        leader = self._world.leader()
+        if leader is not None:
+            self._world.answered(leader)
         if not leads:
             self._world.marks.hit("a write went through a follower")
         if token == self._token:
@@ -153,12 +156,14 @@ class Client:
 
     def _read(self, node: SimulatedNode, token: int, key: str) -> None:
         leads = node.state.leading is not None
+        committed_index = self._world.ledger.commit_index
         asked: Deferred[int] = node.service.confirm_read()
         asked.addCallbacks(
-            self._confirmed, self._not_read, callbackArgs=(node, token, key, leads), errbackArgs=(token,)
+            self._confirmed, self._not_read, callbackArgs=(node, token, key, leads, committed_index), errbackArgs=(token,)
         ).addErrback(self._world.broken)
 
-    def _confirmed(self, _: int, node: SimulatedNode, token: int, key: str, leads: bool) -> None:
+    def _confirmed(self, read_index: int, node: SimulatedNode, token: int, key: str, leads: bool, committed_index: int) -> None:
+        check_read(self._world, node, read_index, committed_index)
         if not leads:
             self._world.marks.hit("a read went through a follower")
         if token != self._token:
@@ -204,6 +209,43 @@ class Client:
         self._giving_up = None
         if not self._is_over:
             self._next()
+
+
+class Probe:
+    """One read, at a moment when an answer may be wrong: just elected, just resumed, just started."""
+
+    def __init__(self, world: World, node: SimulatedNode) -> None:
+        self._world = world
+        self._node = node
+        self._committed_index = 0
+
+    def start(self) -> None:
+        """Ask, in the process' next event."""
+        life = self._node.life
+        assert life is not None
+        life.process.callLater(0, self._ask)
+
+    def _ask(self) -> None:
+        self._committed_index = self._world.ledger.commit_index
+        asked = self._node.service.confirm_read()
+        asked.addCallbacks(self._confirmed, self._not_read).addErrback(self._world.broken)
+
+    def _confirmed(self, read_index: int) -> None:
+        check_read(self._world, self._node, read_index, self._committed_index)
+
+    def _not_read(self, failure: Failure) -> None:
+        self._world.marks.failed(failure.value)
+        failure.trap(NotLeader, ReadFailed)
+
+
+def check_read(world: World, node: SimulatedNode, read_index: int, committed_index: int) -> None:
+    """What was committed before a read was asked for is in its answer, and the answer is of a state that has it all."""
+    if read_index < committed_index:
+        what = f"{node.node_id} reads at {read_index}, but {committed_index} was committed before it was asked"
+        raise Violation("a read sees all that was committed before it", what)
+    applied_index = node.service.status().applied_index
+    if applied_index < read_index:
+        raise Violation("a read waits for its index", f"{node.node_id} answers at {applied_index} for {read_index}")
 
 
 def _unlike_any_other(command: bytes, name: str) -> bytes:

@@ -36,7 +36,7 @@ from hraft.simulation.promises import Promises
 from hraft.simulation.safety import Safety
 from hraft.simulation.shape import Shape
 from hraft.simulation.story import Story, Violation
-from hraft.simulation.workload import Client
+from hraft.simulation.workload import Client, Probe
 
 FORM_SECONDS = 60.0
 
@@ -69,14 +69,17 @@ class World:
         self.ledger = Ledger(self._committed)
         self.oracle = Oracle(self.marks)
         self.history = History(self.clock.seconds)
-        self.safety = Safety(self.nodes, self.ledger, self.marks)
         self.promises = Promises(self.nodes)
+        self.safety = Safety(self.nodes, self.ledger, self.promises, self.marks)
         self.violation: Violation | None = None
         self.events_count = 0
         #: The members as of the last entry that is committed.
         self.configuration = Configuration()
         #: Until then a change of members that was asked for may still come.
         self.member_change_ends_at = 0.0
+        #: Called once for the next node that leads, or for the node that gives the next answer to a write.
+        self.leader_trap: Callable[[SimulatedNode], None] | None = None
+        self.answer_trap: Callable[[SimulatedNode], None] | None = None
         #: Called once for the next save that is durable and of which its node does not know yet.
         self.trap: Callable[[SimulatedNode, Save, HardState], None] | None = None
         self._touched: list[Process] = []
@@ -232,9 +235,28 @@ class World:
         except Violation as violation:
             self.note(violation)
 
+    def led(self, node: SimulatedNode) -> None:
+        """A node has become the leader."""
+        trap, self.leader_trap = self.leader_trap, None
+        if trap is not None:
+            trap(node)
+        self.probe(node)
+
+    def answered(self, node: SimulatedNode) -> None:
+        """A client was told that its write is done."""
+        trap, self.answer_trap = self.answer_trap, None
+        if trap is not None:
+            trap(node)
+
+    def probe(self, node: SimulatedNode) -> None:
+        """Something has changed for this node that may make it answer wrongly: ask it at once."""
+        if self.clients and node.life is not None:
+            Probe(self, node).start()
+
     def started(self, node: SimulatedNode) -> None:
         assert node.life is not None
         self._touched.append(node.life.process)
+        self.probe(node)
 
     def died(self, node: SimulatedNode, process: Process) -> None:
         for listener in (*self.clients, *self.listeners):
