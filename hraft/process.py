@@ -17,6 +17,8 @@ from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 from twisted.python.runtime import seconds as wall_clock_seconds
 
+from hraft.log_file import has_room
+
 
 def use_monotonic_time(reactor: Any) -> None:
     """Have a reactor's timers follow a clock that nobody sets, before there is any timer (X1).
@@ -77,10 +79,10 @@ class OneThread:
 
 
 def end_at_once(reason: str) -> NoReturn:
-    """One line on stderr, and no more of this process: no handler, no flush of a file, no other thread gets to run."""
+    """One line on stderr, if anybody reads it, and no more of this process: no handler, no flush, no other thread gets to run."""
     # twist puts its log in the place of sys.stderr, and the log has the reason already.
     stderr = sys.__stderr__
-    if stderr is not None:
+    if stderr is not None and has_room(stderr.fileno()):
         stderr.write(f"hraft: {reason}\n")
         stderr.flush()
     os._exit(1)

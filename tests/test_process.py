@@ -9,6 +9,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
 
+import pytest
 from twisted.trial.unittest import SynchronousTestCase
 
 from hraft.process import OneThread
@@ -81,6 +82,16 @@ class OneThreadTests(SynchronousTestCase):
         )
         done = subprocess.run([sys.executable, "-c", script], timeout=30, capture_output=True)
         self.assertEqual((1, b"hraft: the disk failed\n", b""), (done.returncode, done.stderr, done.stdout))
+
+    @pytest.mark.scenario("O7")
+    def test_end_at_once_where_nobody_reads(self) -> None:
+        """A full pipe must not keep a node alive whose disk has failed."""
+        script = (
+            "import os; from hraft.process import end_at_once; reading, writing = os.pipe(); os.set_blocking(writing, False)\n"
+            "try:\n    while os.write(writing, bytes(4096)): pass\nexcept BlockingIOError: pass\n"
+            "os.set_blocking(writing, True); os.dup2(writing, 2); end_at_once('the disk failed')"
+        )
+        self.assertEqual(1, subprocess.run([sys.executable, "-c", script], timeout=30).returncode)
 
     def test_end_at_once_where_the_log_has_stderr(self) -> None:
         """twist puts its log there; what ends a process is told to whoever started it, and the log has it already."""
