@@ -129,7 +129,7 @@ class StepFuzzTests(TestCase):
     """Any messages, in any order, in any situation."""
 
     @pytest.mark.scenario("L16", "O10")
-    @settings(max_examples=400)
+    @settings(max_examples=250)
     @given(st.sampled_from(BEGINNINGS), st.booleans(), st.lists(st.one_of(envelopes, envelopes, verbs), max_size=25))
     def test_l16_nothing_breaks_a_node(self, beginning: str, saves: bool, events: list[Envelope | str]) -> None:
         """Every refusal is a sentence; every state is legal; every step is one that may be."""
@@ -153,7 +153,7 @@ class StepFuzzTests(TestCase):
         return list(range(1, len(indexes) + 1)) if indexes == sorted(set(indexes)) else indexes
 
     @pytest.mark.scenario("L10")
-    @settings(max_examples=200)
+    @settings(max_examples=100)
     @given(st.lists(envelopes.filter(lambda drawn: isinstance(drawn.message, AppendEntries | InstallSnapshot)), max_size=20))
     def test_l10_what_is_committed_stays(self, events: list[Envelope]) -> None:
         """No message, however wrong, takes a committed entry out of the log, or applies another in its place."""

@@ -9,7 +9,7 @@ import pytest
 from raft_worlds import World
 
 WORLDS_COUNT = 200
-CHUNK_COUNT = 20
+CHUNK_COUNT = 10
 #: What must happen somewhere in these worlds, or they show less than they should.
 RARE = (
     "committed before the own disk had it",
