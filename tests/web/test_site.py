@@ -65,6 +65,7 @@ class BodyLimitTests(SiteTestCase):
         """Exactly 1 MiB is promised."""
         data = post(body_of(LIMIT))
         for start in range(0, len(data), 65536):
+            self.assertEqual("producing", self.client.transport.producerState)
             self.client.send(data[start : start + 65536])
         self.assertEqual(200, self.answer()[0])
         self.assertEqual(LIMIT - 8, len(self.node.state_machine.range()[0][1].value))
@@ -253,6 +254,18 @@ class SlowClientTests(SiteTestCase):
         self.refused(408, "too_slow")
         self.client.hang_up()
 
+    def test_the_time_of_the_next_request_begins_with_it(self) -> None:
+        """However long the one before it took to come."""
+        self.client.send(get("/status")[:-1])
+        self.clock.advance(limits.REQUEST_TIMEOUT_SECONDS - 1)
+        self.client.send(b"\n" + b"GET /sta")
+        self.assertEqual(200, self.answer()[0])
+        self.clock.advance(limits.REQUEST_TIMEOUT_SECONDS - 1)
+        self.assertEqual(b"", self.client.received())
+        self.clock.advance(1)
+        self.refused(408, "too_slow")
+        self.client.hang_up()
+
     def test_time_goes_on_when_the_connection_moves(self) -> None:
         """A client that is found odd late has not twice the time."""
         self.client.send(b"POST /key HTTP/1.1\r\nHost: h\r\n")
@@ -282,8 +295,10 @@ class SlowClientTests(SiteTestCase):
         self.client.transport.is_slow_to_close = self.client.transport.is_slow_to_send = True
         self.node.put(Set(b"k", b"x" * 50_000))
         self.client.send(get("/key/k") * 10)
+        held_bytes = len(self.client.transport.value())
         self.clock.advance(limits.IDLE_CONNECTION_TIMEOUT_SECONDS)
         self.assertTrue(self.client.transport.disconnecting)
+        self.assertEqual(held_bytes, len(self.client.transport.value()))
         self.clock.advance(limits.HTTP_CLOSE_TIMEOUT_SECONDS)
         self.assertTrue(self.client.transport.is_aborted and self.client.is_closed)
         self.assertNotIn(b" 408 ", self.client.received())
