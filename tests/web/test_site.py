@@ -270,7 +270,7 @@ class SlowClientTests(SiteTestCase):
         """A client that is found odd late has not twice the time."""
         self.client.send(b"POST /key HTTP/1.1\r\nHost: h\r\n")
         self.clock.advance(limits.REQUEST_TIMEOUT_SECONDS - 1)
-        self.client.send(b"Expect: nothing\r\n")
+        self.client.send(b"Expect: nothing\r\nX: y\r\n")
         self.clock.advance(1)
         self.refused(408, "too_slow")
         self.client.hang_up()
