@@ -30,7 +30,7 @@ class Ledger:
     # --- logs ------------------------------------------------------------------------------------
 
     def appended(self, node_id: str, entry: Entry, previous_term: int) -> bool:
-        """A log has this entry after one of that term (Log Matching, Leader Append-Only). Returns whether no log had it before."""
+        """A log has this entry after one of that term (Log Matching, Leader Append-Only). Returns whether it is new."""
         known = self._known.get((entry.index, entry.term))
         if known is None:
             self._known[entry.index, entry.term] = entry, previous_term

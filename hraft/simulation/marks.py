@@ -220,9 +220,8 @@ class Marks:
         if isinstance(message, AppendEntries):
             if message.entries and message.term == state.term and message.entries[-1].index <= state.log.last_index:
                 self.hit("entries arrived twice")
-        elif isinstance(message, RequestVoteResponse):
-            if message.vote_granted and message.term < state.term:
-                self.hit("a vote of an earlier term arrived late")
+        elif isinstance(message, RequestVoteResponse) and message.vote_granted and message.term < state.term:
+            self.hit("a vote of an earlier term arrived late")
 
     # --- clients ---------------------------------------------------------------------------------
 

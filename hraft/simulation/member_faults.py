@@ -47,7 +47,7 @@ def remove(world: World, random: Random) -> None:
         leader = world.leader()
         if leader is not None and random.random() < _ALONE_SHARE:
             # The change is in its log only, and will be rolled back (M3).
-            network_faults.isolate(world, random, leader.node_id)
+            network_faults.isolate(world, leader.node_id, random.choice((1.0, 10.0)) * random.uniform(0.5, 2.0))
         if random.random() < _TWICE_SHARE:
             other = random.choice(candidates)
             _ask_leader(world, f"remove {other}", lambda leader: leader.remove(other))

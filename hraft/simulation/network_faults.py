@@ -22,9 +22,10 @@ def partition(world: World, random: Random) -> None:
     _cut(world, random, _between(names[:count], names[count:]), f"partition of {', '.join(names[:count])}")
 
 
-def isolate(world: World, random: Random, alone: str) -> None:
+def isolate(world: World, alone: str, seconds: float) -> None:
     """One node that neither hears nor is heard."""
-    _cut(world, random, _between([alone], [name for name in world.nodes if name != alone]), f"{alone} is alone")
+    links = _between([alone], [name for name in world.nodes if name != alone])
+    _cut_for(world, links, f"{alone} is alone", seconds)
 
 
 def one_way_partition(world: World, random: Random) -> None:
@@ -105,9 +106,13 @@ def _between(some: list[str], others: list[str]) -> list[Link]:
 
 
 def _cut(world: World, random: Random, links: list[Link], words: str) -> None:
+    _cut_for(world, links, words, random.choice((0.5, 2.0, 10.0)) * random.uniform(0.5, 2.0))
+
+
+def _cut_for(world: World, links: list[Link], words: str, seconds: float) -> None:
     world.story.tell("cut: %s", words)
     world.network.cut_all(links)
-    world.clock.schedule(random.choice((0.5, 2.0, 10.0)) * random.uniform(0.5, 2.0), None, _mend, (world, links, words))
+    world.clock.schedule(seconds, None, _mend, (world, links, words))
 
 
 def _mend(world: World, links: list[Link], words: str) -> None:

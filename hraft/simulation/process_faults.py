@@ -12,7 +12,7 @@ from hraft.simulation.disk import Fault, PowerCut
 from hraft.simulation.node import SimulatedNode
 from hraft.simulation.world import World
 
-_ALONE_AFTER_PAUSE_SHARE = 0.3
+_ALONE_SHARE = 0.3
 _START_CUT_SHARE = 0.15
 _OPERATIONS_OF_A_START_COUNT = 30
 
@@ -63,7 +63,7 @@ def crash_after_answer(world: World, random: Random) -> None:
 
 
 def _isolate(world: World, random: Random, node: SimulatedNode) -> None:
-    network_faults.isolate(world, random, node.node_id)
+    network_faults.isolate(world, node.node_id, random.choice((1.0, 10.0)) * random.random())
 
 
 def power_cut(world: World, random: Random) -> None:
@@ -84,9 +84,9 @@ def pause(world: World, random: Random) -> None:
     if up:
         node = leader if leader is not None and random.random() < 0.5 else random.choice(up)
         seconds = _pause(world, random, [node])
-        if random.random() < _ALONE_AFTER_PAUSE_SHARE:
-            # It believes that it still leads, and nobody can tell it otherwise (R6).
-            world.clock.schedule(0.9 * seconds, None, network_faults.isolate, (world, random, node.node_id))
+        if random.random() < _ALONE_SHARE:
+            # When it wakes up it believes that it still leads, and nobody has told it otherwise (R6).
+            network_faults.isolate(world, node.node_id, seconds + random.uniform(0.1, 2.0))
 
 
 def pause_quorum(world: World, random: Random) -> None:

@@ -21,7 +21,7 @@ from hraft.interfaces import ChunkEnvelope, StateMachine
 from hraft.kv.results import decode_result, encode_result
 from hraft.kv.store import KeyValueStore
 from hraft.raft.configuration import Configuration
-from hraft.raft.entry import Entry, HardState
+from hraft.raft.entry import Entry, EntryKind, HardState
 from hraft.raft.messages import Envelope
 from hraft.raft.ready import Role, Save
 from hraft.simulation.clock import Process, WorldClock
@@ -279,6 +279,10 @@ class World:
             self.configuration = entry.configuration
         if self.is_store:
             self.oracle.committed(entry)
+        if entry.kind is EntryKind.NOOP:
+            for node in self.up():
+                if node.role is Role.LEADER and node.state.term < entry.term:
+                    self.probe(node)  # It does not know that it is deposed.
 
     def _change(self, before: Configuration, after: Configuration) -> None:
         self.story.tell("the voters are %s, the learners %s", ", ".join(after.voters), ", ".join(after.learners))
