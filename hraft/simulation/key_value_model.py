@@ -99,6 +99,8 @@ class KeyValueModel(Model[Cells]):
         if operation.expected:
             holds = self._matched(state, operation.keys, operation.expected)
             if result is not None and not result.succeeded:
+                if result.changed_count:
+                    return False, state
                 refused = self._was_refused(state, operation, holds is not None)
                 return refused, self._found(state, operation.keys) if refused else state
             if holds is None:

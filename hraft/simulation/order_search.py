@@ -21,8 +21,8 @@ class _Placed:
         self.numbers: list[int] = []
         #: Where the search stood before.
         self.state, self.first, self.window, self.used = state, first, window, used
-        #: Bits of what the next choice has to touch; 0: it may be any.
-        self.confined = 0
+        #: For each optional operation that nothing after it touched yet, the bits of what it touched.
+        self.pending: frozenset[int] = frozenset()
         #: What may be chosen after it, what that touches, and what made the choices that were tried fail.
         self.untried: list[int] = []
         self.tried_count = 0
@@ -59,8 +59,8 @@ class Search:
         #: Bit b: the optional operation `required_count + b` is placed.
         self._used = 0
         #: The configurations from which no order goes on: by what is placed of the required operations and by the state, which
-        #: optional ones were placed, what the next was confined to, and the bits of what would have to be different.
-        self._dead_ends: dict[tuple[int, int, Hashable], list[tuple[int, int, int]]] = {}
+        #: optional ones were placed, which of these were pending, and the bits of what would have to be different.
+        self._dead_ends: dict[tuple[int, int, Hashable], list[tuple[int, frozenset[int], int]]] = {}
         self._stack: list[_Placed] = []
 
     def run(self) -> bool | None:
@@ -107,9 +107,9 @@ class Search:
             self._lift(number)
             placed.numbers.append(number)
         self._place_safe(placed)
-        if is_optional and not any(self._touched[safe] & self._touched[number] for safe in placed.numbers):
-            placed.confined = self._touched[number]
-        reason = self._known_reason(placed.confined)
+        if is_optional:
+            placed.pending = self._pending_with(number, self._stack[-1].pending, placed.numbers)
+        reason = self._known_reason(placed.pending)
         if reason is None:
             self._find_candidates(placed)
             self._stack.append(placed)
@@ -125,9 +125,8 @@ class Search:
         """
         while self._stack:
             placed = self._stack.pop()
-            self._dead_ends.setdefault((self._first, self._window, self._state), []).append(
-                (self._used, placed.confined, reason)
-            )
+            dead_ends = self._dead_ends.setdefault((self._first, self._window, self._state), [])
+            dead_ends.append((self._used, placed.pending, reason))
             self._take_back(placed)
             reason = self._reason_before(placed, reason)
             if self._stack and self._stack[-1].touched & reason:
@@ -141,12 +140,18 @@ class Search:
                 reason |= self._touched[number]
         return reason
 
-    def _known_reason(self, confined: int) -> int | None:
+    def _known_reason(self, pending: frozenset[int]) -> int | None:
         """Why no order goes on from here, if that is known. Where all failed with more optional operations left, so will this."""
-        for used, its_confined, reason in self._dead_ends.get((self._first, self._window, self._state), ()):
-            if not used & ~self._used and its_confined in (0, confined):
+        for used, its_pending, reason in self._dead_ends.get((self._first, self._window, self._state), ()):
+            if not used & ~self._used and its_pending <= pending:
                 return reason
         return None
+
+    def _pending_with(self, number: int, pending: frozenset[int], followers: Sequence[int] = ()) -> frozenset[int]:
+        """What is pending after an optional operation was placed, and some more that was safe then."""
+        own = self._touched[number]
+        after = {bits for bits in pending if not bits & own} | {own}
+        return frozenset(bits for bits in after if not any(bits & self._touched[follower] for follower in followers))
 
     def _place_safe(self, placed: _Placed) -> None:
         """Place everything that is safe here: that is no choice, so nothing else is ever tried in its place."""
@@ -187,11 +192,25 @@ class Search:
             for number in calls:
                 if self._touched[number] & touched:
                     touched |= self._touched[number]
+        candidates = [number for number in calls if self._touched[number] & touched]
+        for bits in placed.pending:
+            touched |= bits
         placed.touched = touched
-        # An optional operation is only placed right before one that touches what it touched: in any order it can move on to there
-        # from where it is, or out of it.
-        confined = placed.confined or touched
-        placed.untried = self._without_doubles([number for number in calls if self._touched[number] & confined])
+        placed.untried = self._without_doubles(self._that_need_the_pending(candidates, placed.pending))
+
+    def _that_need_the_pending(self, numbers: list[int], pending: frozenset[int]) -> list[int]:
+        """Optional operations are only placed right before a required one that touches what they touched, or what another of them
+        touched that touches it, and so on: in any order they can move on to there from where they are, or out of it."""
+        required = [self._touched[number] for number in numbers if number < self._required_count]
+        optional = [number for number in numbers if number >= self._required_count]
+        next_to_come = [number for number in numbers[: len(required)] if all(self._touched[number] & bits for bits in pending)]
+        # With one that touches several things, what is needed may come by way of it: then any may be next.
+        is_simple = not any(bits & (bits - 1) for bits in (*pending, *(self._touched[number] for number in optional)))
+        for number in optional:
+            after = self._pending_with(number, pending)
+            if not is_simple or any(all(touched & bits for bits in after) for touched in required):
+                next_to_come.append(number)
+        return next_to_come
 
     def _without_doubles(self, numbers: list[int]) -> list[int]:
         """Of required operations that are alike only the one that returns first: in any order in which another of them is next,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 from unittest import TestCase
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hraft.errors import BadMessage
@@ -165,6 +165,7 @@ def operations(draw: st.DrawFn) -> Operation:
 class LineTests(TestCase):
     """Histories as lines of JSON."""
 
+    @settings(deadline=None)
     @given(st.lists(operations(), max_size=4))
     def test_round_trip(self, history: list[Operation]) -> None:
         """A failing history that was kept must fail again."""

@@ -101,6 +101,8 @@ class KnownHistoriesTests(TestCase):
         self.judge(Verdict.ILLEGAL, [start, *both])
         self.judge(Verdict.LEGAL, [start, both[0], swap("d", "a", seen("0"), "2", (4, 5), False)])
         self.judge(Verdict.ILLEGAL, [start, swap("c", "a", seen("0"), "1", (3, 4), False)])
+        liar = op("c", Kind.COMPARE_AND_SET, "a", "1", (3, 4), Written(False, None, 1), expected=(seen("7"),))
+        self.judge(Verdict.ILLEGAL, [start, liar])
         self.judge(Verdict.LEGAL, [start, put("x", "a", "9", 3, None), swap("c", "a", seen("0"), "1", (4, 5), False)])
         self.judge(Verdict.ILLEGAL, [swap("c", "a", MISSING, "1", (1, 2)), swap("d", "a", MISSING, "2", (3, 4))])
         self.judge(Verdict.LEGAL, [start, swap("c", "a", seen("0"), "1", (3, None)), get("r", "a", "1", 8, 9)])
