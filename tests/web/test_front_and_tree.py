@@ -270,13 +270,13 @@ class SameAnswersTests(BothWays):
         self.assertEqual(len(data) - 1, len(self.ways[0].served.node.asked))
 
     def test_errors_of_the_node(self) -> None:
-        """A node that does not lead, with and without a leader in sight."""
+        """A node that does not lead, with and without a leader in sight; what a peer says of itself cannot add a header."""
         for known in (None, "with an address"):
             for data in (FOO, get("/key/foo", method="DELETE"), get("/key/foo?level=linearizable")):
                 with self.subTest(known, data=data):
                     for way in self.ways:
                         way.served.node.leads = False
-                        way.served.node.known_leader = None if known is None else ToldLeader("n\r\nX-Evil: 1")
+                        way.served.node.known_leader = None if known is None else ToldLeader(http_address="h:1\r\nX-Evil: 1")
                     self.check(data)
                 self.fresh()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from io import BytesIO
 from typing import Any
@@ -179,6 +180,12 @@ class MalformedTests(SiteTestCase):
         self.assertEqual(b"", self.client.received())
         self.assertEqual([], self.node.asked)
 
+    def test_a_method_in_small_letters(self) -> None:
+        """Werkzeug takes it for the same, so it has always worked."""
+        self.node.put(Set(b"foo", b"bar"))
+        self.client.send(get("/key/foo", method="get"))
+        self.assertEqual(b'{"foo":"bar"}', self.answer()[2])
+
     def test_a_proxys_form_of_the_path(self) -> None:
         """A server must accept the absolute form."""
         self.node.put(Set(b"foo", b"bar"))
@@ -349,6 +356,9 @@ class HangingUpTests(SiteTestCase):
         self.assertFalse(asked.is_cancelled)
         self.client.hang_up()
         self.assertTrue(asked.is_cancelled)
+        del asked
+        self.node.asked.clear()
+        gc.collect()  # A Deferred that failed unheard says so only when it goes.
         self.assertEqual([], self.flushLoggedErrors())
 
     @pytest.mark.scenario("C7")

@@ -24,7 +24,7 @@ from hraft.web.channel import Channel
 from hraft.web.site import HttpSite
 
 pytest.importorskip("httptools")
-from hraft.web.front import Front
+from hraft.web.front import Front, ServerAndDate
 
 WITHOUT_HTTPTOOLS = """
 import sys, importlib.util
@@ -86,6 +86,15 @@ class SendingTests(SynchronousTestCase):
         front.resumeProducing()
         self.assertEqual((2, 1), (socket.value().count(b"HTTP/1.1 200 OK"), socket.sent_count))
         front.connectionLost(Failure(ConnectionDone()))
+
+
+class DateTests(SynchronousTestCase):
+    def test_made_once_a_second(self) -> None:
+        """Not for each answer, and not once for ever."""
+        common = ServerAndDate()
+        first = common.lines(7.1)
+        self.assertIs(first, common.lines(7.9))
+        self.assertIsNot(first, common.lines(8.0))
 
 
 class BeginningTests(SynchronousTestCase):
