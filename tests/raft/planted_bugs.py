@@ -406,6 +406,13 @@ DISK = (
         "    is_wiped = False\n",
     ),
     _bug(
+        "D20",
+        "a follower that lost part of what it had acknowledged is not noticed",
+        "replication",
+        "    has_lost = response.last_log_index < max(progress.match_index, int(state.configuration.is_voter(peer)))\n",
+        "    has_lost = response.last_log_index < max(progress.match_index > 0, state.configuration.is_voter(peer))\n",
+    ),
+    _bug(
         "D19d",
         "a late answer of an empty log condemns a follower for ever",
         "replication",

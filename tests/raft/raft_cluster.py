@@ -332,6 +332,7 @@ class Cluster:
             if state.leading is not None and len(self.leaders) > self.marks["leaders"]:
                 self.marks["leaders"] = len(self.leaders)
                 self._check_completeness(server)
+            self._check_changes(server)
         if state.commit_index > len(self.history):
             self._committed(server)
         elif state.commit_index:
@@ -340,6 +341,16 @@ class Cluster:
                 state.log.holds(true.id),
                 f"State Machine Safety: {server.name} committed another entry than {true.id} at {true.index}",
             )
+
+    def _check_changes(self, server: Server) -> None:
+        """One change at a time, and none before this reign has committed something (Section 4.1, M1, M2)."""
+        state = server.up.state
+        index = state.configurations.current_index
+        if state.leading is None or index <= state.commit_index or state.log.term_at(index) != state.term:
+            return
+        require(state.commit_index >= state.leading.noop_index, f"{server.name} changes members before it commits anything (M2)")
+        between = state.log.between(state.commit_index + 1, index - 1)
+        require(all(entry.configuration is None for entry in between), f"{server.name} makes two changes at a time (M1)")
 
     def _check_completeness(self, server: Server) -> None:
         state = server.up.state
