@@ -35,6 +35,8 @@ class SimulatedNode:
         self.http_address = f"{node_id}:11000"
         self.disk = SimulatedDisk(node_id)
         self.truth = DiskTruth()
+        #: What was on a disk that was exchanged for an empty one.
+        self.lost = DiskTruth()
         self.life: Life | None = None
         self.clock_rate = clock_rate
         #: Seconds that the disk takes at least and at most.
@@ -188,7 +190,7 @@ class SimulatedNode:
             raise ValueError(f"{self.node_id} is up, so its disk cannot be exchanged")
         self.world.story.tell("%s gets an empty disk", self.node_id)
         self.disk = SimulatedDisk(self.node_id)
-        self.truth = DiskTruth()
+        self.lost, self.truth = self.truth, DiskTruth()
         self.pending = None
         self.is_wiped = True
 

@@ -69,12 +69,12 @@ class Promises:
             raise _broken("a vote is on disk before it is given", node, envelope)
 
     def _has_acknowledged(self, node: SimulatedNode, match_index: int, envelope: Envelope | ChunkEnvelope) -> None:
-        log = node.state.log
-        if envelope.message.term < node.state.term:
-            # Its log in memory may have others in their place by now, which are not yet saved.
-            if match_index > max(node.truth.last_index, node.truth.snapshot_id.index):
-                raise _broken("what is acknowledged is on disk", node, envelope)
-        elif match_index > log.base.index and not node.truth.holds(match_index, log.term_at(match_index)):
+        log, truth = node.state.log, node.truth
+        # At a later term its log in memory may have others in their place, which are not yet saved.
+        is_present = envelope.message.term == node.state.term and match_index > log.base.index
+        if max(truth.last_index, truth.snapshot_id.index) < match_index or (
+            is_present and not truth.holds(match_index, log.term_at(match_index))
+        ):
             raise _broken("what is acknowledged is on disk", node, envelope)
 
     def _has_log(self, node: SimulatedNode, message: RequestVote | PreVote, envelope: Envelope | ChunkEnvelope) -> None:

@@ -89,6 +89,8 @@ class Safety:
             del known[: max(0, gone)]
             if gone < 0:
                 known.clear()
+            if entries:
+                self._ledger.appended(node.node_id, entries[0], log.base.term)
         same = min(len(entries), len(known))
         while same and entries[same - 1] is not known[same - 1]:
             same -= 1
@@ -161,12 +163,13 @@ class Safety:
         """Committed entries lie on a quorum of disks, synced, and not merely where somebody says so."""
         entry_id = EntryId(state.log.term_at(state.commit_index), state.commit_index)
         voters = state.configuration.voters
+        # What a wiped disk had was acknowledged once. It counts, since the one that lost it never votes again: so each of the
+        # majorities that may elect is one of the others alone, and has a node that still has the entry.
         having = [
             voter
             for voter in voters
             if (other := self._nodes.get(voter)) is not None
-            and not other.is_wiped
-            and other.truth.holds(entry_id.index, entry_id.term)
+            and (other.lost if other.is_wiped else other.truth).holds(entry_id.index, entry_id.term)
         ]
         if not is_majority(having, voters):
             raise Violation(

@@ -37,6 +37,7 @@ class WorldTests(TestCase):
             marks.update(outcome.marks)
         self.assertGreaterEqual(len(marks), 40, sorted(set(NAMES) - marks))
 
+    @pytest.mark.timeout(280)
     def test_every_kind_alone(self) -> None:
         """Each kind of fault can be told apart from all others."""
         for number, kind in enumerate(ALL_KINDS):
@@ -57,16 +58,17 @@ class WorldTests(TestCase):
 
 class DeterminismTests(TestCase):
     @pytest.mark.scenario("X5")
+    @pytest.mark.timeout(280)
     def test_one_seed_is_one_world(self) -> None:
         """In other processes, with other hashes of strings, to the last event: a seed is a bug report."""
         for seed in (3, 14):
-            hashes = {self.trace(seed, hash_seed) for hash_seed in ("0", "1", "77")}
-            hashes.add(run(Selection(seed, 30.0)).trace_hash)
+            hashes = {self.trace(seed, hash_seed) for hash_seed in ("1", "77")}
+            hashes.add(run(Selection(seed, 20.0)).trace_hash)
             self.assertEqual(1, len(hashes))
-        self.assertNotEqual(self.trace(3, "0"), self.trace(4, "0"))
+        self.assertNotEqual(run(Selection(3, 20.0)).trace_hash, run(Selection(4, 20.0)).trace_hash)
 
     def trace(self, seed: int, hash_seed: str) -> str:
-        words = [sys.executable, "-m", "hraft.simulation", "--seed", str(seed), "--seconds", "30"]
+        words = [sys.executable, "-m", "hraft.simulation", "--seed", str(seed), "--seconds", "20"]
         environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
         done = subprocess.run(words, capture_output=True, text=True, env=environment, cwd=ROOT, check=True)
         found = re.search(r"trace ([0-9a-f]{32})", done.stdout)
