@@ -12,7 +12,7 @@ from hraft.simulation.disk import Fault, PowerCut
 from hraft.simulation.node import SimulatedNode
 from hraft.simulation.world import World
 
-_ALONE_SHARE = 0.3
+_ALONE_SHARE = 0.5
 _START_CUT_SHARE = 0.15
 _OPERATIONS_OF_A_START_COUNT = 30
 
@@ -130,7 +130,7 @@ def _cut_after(operations_count: int) -> Fault:
 
 
 def _pause(world: World, random: Random, nodes: list[SimulatedNode]) -> float:
-    seconds = random.choice((0.3, 2.0, 8.0)) * random.uniform(0.5, 2.0)
+    seconds = world.shape.election_timeout_seconds * random.choice((0.5, 4.0, 8.0)) * random.uniform(0.5, 2.0)
     for node in nodes:
         life = node.life
         if life is not None:
