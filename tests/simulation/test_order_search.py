@@ -38,22 +38,31 @@ class GuardedCells(Model[Cells]):
 
 
 def made_up(random: Random, cells_count: int, operations_count: int) -> list[Operation]:
-    """Operations at random; about every second set of them has an order."""
+    """Operations at random, a few at a time: writes of a cell or two that mostly fit anywhere, reads of more that mostly fit in
+    one order only. So a wrong choice among writes shows late, in reads of more than what was chosen."""
     operations = []
+    cells = ["0"] * cells_count
     for number in range(operations_count):
-        touched_count = min(cells_count, random.choice([1, 1, 1, 2, 2, 3]))
+        writes = random.random() < 0.65
+        touched_count = min(cells_count, random.choice([1, 1, 1, 2] if writes else [1, 2, 2, 3]))
         keys = tuple(random.sample([str(cell) for cell in range(cells_count)], touched_count))
-        invoked_at = random.randint(0, operations_count)
-        is_optional, writes = random.random() < 0.35, random.random() < 0.7
+        demands = [cells[int(key)] if random.random() < 0.9 else random.choice("012") for key in keys]
+        values = [random.choice("012") if writes else None for _ in keys]
+        demands_any = random.random() < (0.3 if writes else 1)
+        is_optional = writes and random.random() < 0.3
+        if writes and random.random() < (0.4 if is_optional else 1):
+            for key, value in zip(keys, values, strict=True):
+                cells[int(key)] = value or "0"
+        invoked_at = number // 3 * 4 + random.randint(0, 3)
         operations.append(
             Operation(
                 client=f"c{number}",
                 kind=Kind.COMPARE_AND_SET,
                 keys=keys,
-                values=tuple(random.choice(["0", "1", "2", None]) if writes else None for _ in keys),
-                expected=tuple(Seen(random.choice(["0", "1", "2", None, None])) for _ in keys),
+                values=tuple(values),
+                expected=tuple(Seen(demand if demands_any else None) for demand in demands),
                 invoked_at=invoked_at,
-                returned_at=None if is_optional else invoked_at + random.randint(0, operations_count),
+                returned_at=None if is_optional else invoked_at + random.randint(1, 6),
                 outcome=Outcome.UNKNOWN if is_optional else Outcome.OK,
                 result=None if is_optional else Written(),
             )
@@ -95,8 +104,8 @@ class MadeUpMachinesTests(TestCase):
         verdicts = {True: 0, False: 0}
         for seed in range(SEEDS_COUNT):
             random = Random(seed)
-            model = GuardedCells(random.randint(1, 4))
-            operations = made_up(random, model.cells_count, random.randint(3, 11))
+            model = GuardedCells(random.randint(2, 4))
+            operations = made_up(random, model.cells_count, random.randint(6, 14))
             search = Search(model, operations, 1_000_000)
             verdict = search.run()
             self.assertEqual(has_order(model, frozenset(operations), model.initial(), set()), verdict, f"seed {seed}")
