@@ -7,7 +7,6 @@ from dataclasses import replace
 from random import Random
 from unittest import TestCase
 
-import pytest
 from linearizability_twin import Worlds, is_linearizable, known_bad
 
 from hraft.simulation.history import MISSING, Kind, Operation, Outcome, Result, Seen, Written, seen
@@ -80,7 +79,6 @@ class KnownHistoriesTests(TestCase):
         self.judge(Verdict.LEGAL, [put("w", "a", "1", 1, 2), get("r", "a", "-", 2, 3)])
         self.judge(Verdict.ILLEGAL, [put("w", "a", "1", 1, 2), get("r", "a", "-", 2.1, 3)])
 
-    @pytest.mark.scenario("R6")
     def test_stale_read(self) -> None:
         """A leader that was paused and does not know that it was deposed answers from the past."""
         writes = [put("w", "a", "1", 1, 2), put("w", "a", "2", 3, 4)]
@@ -137,7 +135,6 @@ class KnownHistoriesTests(TestCase):
         self.judge(Verdict.ILLEGAL, [*writes, *reads])
         self.judge(Verdict.LEGAL, [*writes, reads[0], reads[1], get("r", "a", "3", 9, 10)])
 
-    @pytest.mark.scenario("C8")
     def test_unknown_write(self) -> None:
         """It may take effect late or never, but not early, not twice, and not be taken back."""
         writes = [put("u", "a", "1", 1, None), put("w", "a", "2", 3, 4)]
