@@ -17,6 +17,8 @@ HTTP_CLOSE_TIMEOUT_SECONDS = 15.0
 IDLE_CONNECTION_TIMEOUT_SECONDS = 60.0
 #: Below the usual limit of 1,024 file descriptors, so that clients leave some for peers and files.
 HTTP_CONNECTIONS_COUNT = 512
+#: Refused clients that have not gone yet. They are beside HTTP_CONNECTIONS_COUNT; when there are more the first is cut.
+HTTP_REFUSED_COUNT = 128
 #: What a client may send ahead, beside what one read brings, while it waits for an answer.
 PIPELINED_BYTES = 16 * 1024
 PROPOSE_TIMEOUT_SECONDS = 10.0

@@ -58,12 +58,24 @@ class Channel(HTTPChannel):
         self._is_handling = False
         #: The client is asked for nothing more: what it still sends is forgotten.
         self._is_done = False
+        #: Why this client is not served at all, if so.
+        self.refusal: Problem | None = None
+        self.has_asked = False
+        self._turn_began_seconds = 0.0
 
     # --- a connection's life ---------------------------------------------------------------------
 
     def connectionMade(self) -> None:
         super().connectionMade()
         self.site.opened(self)
+        self._turn_began_seconds = self.site.seconds()
+        if self.refusal is not None:
+            self.refuse(self.refusal)
+
+    @property
+    def turn(self) -> tuple[bool, float] | None:
+        """Whether this client ever asked anything, and since when it is its turn. None: the node's, or the end is near."""
+        return None if self._is_handling or self._is_done else (self.has_asked, self._turn_began_seconds)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._stop_timer()
@@ -79,6 +91,12 @@ class Channel(HTTPChannel):
     def timeoutConnection(self) -> None:
         """Nothing came for a long time, and nothing is owed."""
         self.loseConnection()
+
+    def abort(self) -> None:
+        """Close at once, whatever has not been delivered."""
+        self._is_done = True
+        self._stop_timer()
+        self.transport.abortConnection()
 
     def take_over(self, data: bytes, seconds_left: float) -> None:
         """Begin with what somebody else read from this connection; a request in it that is not whole has so much time left."""
@@ -109,6 +127,7 @@ class Channel(HTTPChannel):
         if not self._is_receiving:
             self._stop_timer()
         elif self._timer is None:
+            self._turn_began_seconds = self.site.seconds()
             self._start_timer(limits.REQUEST_TIMEOUT_SECONDS, self.too_slow)
 
     def lineReceived(self, line: bytes) -> None:
@@ -131,11 +150,13 @@ class Channel(HTTPChannel):
             return
         self._is_receiving = False
         self._is_handling = True
+        self.has_asked = True
         self._stop_timer()
         super().allContentReceived()
 
     def requestDone(self, request: Any) -> None:
         self._is_handling = False
+        self._turn_began_seconds = self.site.seconds()
         super().requestDone(request)
 
     # --- back-pressure ---------------------------------------------------------------------------
@@ -164,6 +185,7 @@ class Channel(HTTPChannel):
         self._is_done = True
         self._is_receiving = False
         self.transport.write(problem.response())
+        self.site.refused(self)
         self._start_timer(limits.REFUSED_LINGER_SECONDS, self.loseConnection)
 
     def too_slow(self) -> None:

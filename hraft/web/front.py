@@ -31,6 +31,7 @@ from hraft.web.asked import Asked
 from hraft.web.channel import Channel
 from hraft.web.keys import KeyApi
 from hraft.web.plain import NotPlain, PlainRequests
+from hraft.web.problems import Problem
 
 
 class Site(Protocol):
@@ -74,6 +75,7 @@ class Front(protocol.Protocol):
         self._in_hand: Asked | None = None
         self._waiting: Deferred[Answer] | None = None
         self._is_last = False
+        self._has_asked = False
         self._is_serving = False
         self._is_unsent = False
         #: When the client will have been silent, or slow, for too long. While it waits for us there is no such time.
@@ -110,6 +112,18 @@ class Front(protocol.Protocol):
             self._is_last = True
         else:
             self._hand_over().finish()
+
+    def refuse(self, problem: Problem) -> None:
+        """Say why nothing of what the client has sent since its last answer is done, and close."""
+        self._hand_over(with_unread=False).refuse(problem)
+
+    @property
+    def turn(self) -> tuple[bool, float] | None:
+        """Whether this client ever asked anything, and since when it is its turn. None while it is the node's."""
+        if self._in_hand is not None or self._channel is not None:
+            return None
+        seconds = limits.REQUEST_TIMEOUT_SECONDS if self._is_receiving else limits.IDLE_CONNECTION_TIMEOUT_SECONDS
+        return self._has_asked, self._deadline - seconds
 
     # --- requests and answers --------------------------------------------------------------------
 
@@ -155,6 +169,7 @@ class Front(protocol.Protocol):
         self._requests.take()
         self._in_hand = asked
         self._is_receiving = False
+        self._has_asked = True
         answer = self._api.ask(function, asked)
         if isinstance(answer, Deferred):
             self._waiting = answer
@@ -184,6 +199,7 @@ class Front(protocol.Protocol):
         if self._is_paused:
             self.transport.resumeProducing()
         channel = self._channel = self._site.channel()
+        channel.has_asked = self._has_asked
         channel.makeConnection(self.transport)
         self._site.closed(self)
         if with_unread and self._requests.unread_bytes:

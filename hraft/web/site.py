@@ -11,7 +11,6 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IReactorTime
-from twisted.internet.protocol import Protocol
 from twisted.web.resource import IResource
 from twisted.web.server import Site
 
@@ -28,7 +27,7 @@ if HAS_FRONT:
 
 
 class HttpSite(Site):
-    """Serves at most `connections_count` clients at a time; others are told to come back.
+    """Serves at most `connections_count` clients at a time. One more takes the place of one that asks for nothing.
 
     All find `resource`, until an API is there to be served.
     """
@@ -47,6 +46,8 @@ class HttpSite(Site):
         )
         self._connections_count = connections_count
         self._connections: dict[Channel | Front, None] = {}
+        #: Told why they are not served, and about to be closed; the first was told first.
+        self._refused: dict[Channel, None] = {}
         self._drained: list[Deferred[None]] | None = None
         self._clock = clock
         self._api: KeyApi | None = None
@@ -73,13 +74,29 @@ class HttpSite(Site):
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         if self._drained is not None:
-            return _TurnedAway(retry_later("stopping", "this node is stopping; ask another one", outcome=NOT_DONE))
-        if len(self._connections) >= self._connections_count:
-            detail = f"{self._connections_count} connections are open already, and that is the limit"
-            return _TurnedAway(retry_later("too_many_connections", detail, outcome=NOT_DONE))
+            return self._turned_away(retry_later("stopping", "this node is stopping; ask another one", outcome=NOT_DONE))
+        if len(self._connections) >= self._connections_count and not self._make_room():
+            return self._turned_away(_too_many(self._connections_count))
         if self._api is not None:
             return Front(self, self._api, self._clock, self._server_and_date)
         return self.channel()
+
+    def _make_room(self) -> bool:
+        """Refuse the client that lets the node wait longest, so that silent clients lock nobody out (O6).
+
+        Those that never asked anything go first: whoever is known to work keeps its connection. False when all wait for the node.
+        """
+        turns = [(turn, connection) for connection in self._connections if (turn := connection.turn) is not None]
+        if not turns:
+            return False
+        min(turns, key=lambda pair: pair[0])[1].refuse(_too_many(self._connections_count))
+        return True
+
+    def _turned_away(self, problem: Problem) -> Channel:
+        """The protocol of a client that is one too many: it is told so, and closed."""
+        channel = self.channel()
+        channel.refusal = problem
+        return channel
 
     def channel(self) -> Channel:
         """The protocol of a connection that twisted.web serves."""
@@ -97,10 +114,22 @@ class HttpSite(Site):
     def closed(self, connection: Channel | Front) -> None:
         """A client is gone, for whatever reason, or is another protocol's."""
         self._connections.pop(connection, None)
+        self._refused.pop(connection, None)  # type: ignore[arg-type]
         self._look_whether_drained()
 
+    def refused(self, connection: Channel) -> None:
+        """A client was told why it is not served, and has a moment to read it: in nobody's place, and only so many at a time."""
+        self._connections.pop(connection, None)
+        self._refused[connection] = None
+        if len(self._refused) > limits.HTTP_REFUSED_COUNT:
+            next(iter(self._refused)).abort()
+
+    def seconds(self) -> float:
+        """The time by this server's clock."""
+        return self._clock.seconds()
+
     def _look_whether_drained(self) -> None:
-        if self._drained and not self._connections:
+        if self._drained and not self._connections and not self._refused:
             waiting, self._drained = self._drained, []
             for deferred in waiting:
                 deferred.callback(None)
@@ -114,13 +143,6 @@ class HttpSite(Site):
         pass
 
 
-class _TurnedAway(Protocol):
-    """A client that is one too many: told so, and closed."""
-
-    def __init__(self, problem: Problem) -> None:
-        self._problem = problem
-
-    def connectionMade(self) -> None:
-        assert self.transport is not None
-        self.transport.write(self._problem.response())
-        self.transport.loseConnection()
+def _too_many(count: int) -> Problem:
+    detail = f"{count} connections are open already, and that is the limit"
+    return retry_later("too_many_connections", detail, outcome=NOT_DONE)

@@ -323,15 +323,98 @@ class SlowClientTests(SiteTestCase):
 class ConnectionLimitTests(SiteTestCase):
     @pytest.mark.scenario("O6")
     def test_one_too_many(self) -> None:
-        """Clients cannot use up the file descriptors that peers and files need; the one too many is told to come back."""
-        others = [self.served.connect() for _ in range(2)]
+        """Clients cannot use up the file descriptors that peers and files need: where all wait, the next is told."""
+        self.node.at_once = False
+        others = [self.client, self.served.connect(), self.served.connect()]
+        for other in others:
+            other.send(post(b'{"a":"b"}'))
         late = self.served.connect()
-        self.assertTrue(late.is_closed)
         self.assertEqual("not done", self.refused(503, "too_many_connections", late)["outcome"])
+        self.assertFalse(late.is_closed, "it may have sent its request, and must read the answer before its connection is gone")
+        late.send(post(b'{"late":"b"}'))
+        self.clock.advance(limits.REFUSED_LINGER_SECONDS)
+        self.assertEqual((True, b"", 3), (late.is_closed, late.received(), len(self.node.asked)))
         others[0].hang_up()
         again = self.served.connect()
         again.send(get("/status"))
         self.assertEqual(200, self.answer(again)[0])
+
+    @pytest.mark.scenario("O6")
+    def test_silent_clients_lock_nobody_out(self) -> None:
+        """However many there are, who asks is answered; and the client that has been silent longest is told why it must go."""
+        silent = [self.client, self.served.connect(), self.served.connect()]
+        for _ in range(10):
+            asking = self.served.connect()
+            asking.send(get("/status"))
+            self.assertEqual(200, self.answer(asking)[0])
+            oldest = silent.pop(0)
+            self.assertEqual("not done", self.refused(503, "too_many_connections", oldest)["outcome"])
+            oldest.send(post(b'{"a":"b"}'))
+            self.assertEqual([], self.node.asked, "what crosses the refusal is not done")
+            asking.hang_up()
+            silent.append(self.served.connect())
+
+    @pytest.mark.scenario("O6", "O3")
+    def test_who_has_asked_stays_longer_than_who_never_did(self) -> None:
+        """A pool of connections that are used now and then, while slow and silent strangers come and come."""
+        for way in (get("/status"), get("/status", "Upgrade: h2c")):
+            with self.subTest(way):
+                served = Served(connections_count=3)
+                known = served.connect()
+                known.send(way)
+                known.received()
+                for number in range(20):
+                    served.clock.advance(0.1)
+                    stranger = served.connect()
+                    stranger.send(b"" if number % 2 else post(b'{"a":"b"}')[:-1])
+                    self.assertEqual(b"", known.received())
+                known.send(get("/status"))
+                self.assertEqual(200, self.answer(known)[0])
+                for client in served.clients:
+                    client.hang_up()
+
+    def test_of_those_who_have_asked_the_longest_silent_goes(self) -> None:
+        """Not the one that connected first, which may be the busiest of all."""
+        for way in (get("/status"), get("/status", "Upgrade: h2c")):
+            with self.subTest(way):
+                served = Served(connections_count=3)
+                clients = [served.connect() for _ in range(3)]
+                for client in (*clients, clients[0]):
+                    served.clock.advance(1)
+                    client.send(way)
+                    self.assertEqual(200, self.answer(client)[0])
+                served.connect()
+                self.assertEqual([b"", b"HTTP/1.1 503", b""], [client.received()[:12] for client in clients])
+                for client in served.clients:
+                    client.hang_up()
+
+    def test_who_has_asked_plainly_has_asked(self) -> None:
+        """Also when its next request is one for twisted.web."""
+        self.client.send(get("/status") + get("http://host/status")[:-2])
+        self.answer()
+        for _ in range(5):
+            self.served.connect()
+        self.client.send(b"\r\n")
+        self.assertEqual(200, self.answer()[0])
+
+    def test_who_does_not_read_makes_room(self) -> None:
+        """Of what it has sent ahead nothing more is done."""
+        self.node.put(Set(b"k", b"x" * 70_000))
+        self.client.transport.is_slow_to_send = True
+        self.client.send(get("/key/k") + post(b'{"a":"b"}'))
+        self.served.connect().send(get("/status"))
+        self.served.connect().send(get("/status"))
+        self.clock.advance(1)
+        self.served.connect()
+        self.assertIn(b"too_many_connections", self.client.received())
+        self.assertEqual([], self.node.asked)
+
+    def test_refused_clients_are_limited(self) -> None:
+        """A flood of them must not hold all file descriptors, just because each may read its answer for a while."""
+        flood = [self.served.connect() for _ in range(limits.HTTP_REFUSED_COUNT + 20)]
+        self.assertEqual(limits.HTTP_REFUSED_COUNT + 3, len([client for client in self.served.clients if not client.is_closed]))
+        self.assertTrue(self.client.transport.is_aborted)
+        self.assertFalse(flood[-1].is_closed)
 
     def test_refused_and_broken_connections_give_their_place_back(self) -> None:
         """However a connection ends, it is counted no more."""
@@ -464,7 +547,9 @@ class DrainTests(SiteTestCase):
         self.served.site.drained()
         late = self.served.connect()
         self.refused(503, "stopping", late)
-        self.assertTrue(late.is_closed)
+        late.send(post(b'{"a":"b"}'))
+        self.clock.advance(limits.REFUSED_LINGER_SECONDS)
+        self.assertEqual((True, 1), (late.is_closed, len(self.node.asked)))
 
     def test_asked_twice(self) -> None:
         """Both are told, also one that asks when all is over."""
