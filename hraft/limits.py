@@ -35,6 +35,24 @@ UNCOMMITTED_BYTES = 64 * 1024 * 1024
 UNCOMMITTED_ENTRIES_COUNT = 50_000
 WAITING_READS_COUNT = 50_000
 
+# --- the state machine's own -----------------------------------------------------------------------
+# These decide what commands do, so they are the same on every node: changing one is a new version of the store.
+LEASES_COUNT = 100_000
+LEASE_TTL_SECONDS = 365 * 24 * 3600
+#: What one entry may delete, or a transaction read: an entry is carried out in one go, and everybody waits for it.
+DELETE_KEYS_COUNT = 20_000
+TRANSACTION_KEYS_COUNT = 10_000
+TRANSACTION_BYTES = 4 * 1024 * 1024
+#: Of each list of a transaction.
+TRANSACTION_OPERATIONS_COUNT = 128
+#: Changes that watchers can still be told of.
+HISTORY_EVENTS_COUNT = 50_000
+HISTORY_BYTES = 32 * 1024 * 1024
+#: Clients whose writes are done exactly once, the answers that are kept for each, and for all of them together.
+SESSIONS_COUNT = 10_000
+SESSION_ANSWERS_COUNT = 64
+SESSIONS_BYTES = 32 * 1024 * 1024
+
 # --- the log and its snapshots -------------------------------------------------------------------
 SEGMENT_BYTES = 16 * 1024 * 1024
 #: Room that the last segment is given ahead of its batches: fdatasync is faster on a file that does not grow.

@@ -5,11 +5,12 @@ Knows nothing of HTTP or of who asked.
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 
 from hraft.errors import BadMessage
+from hraft.kv.records import KeyValue, Record
 
 
 class Written(msgspec.Struct, tag_field="result", tag="written", frozen=True, gc=False):
@@ -25,13 +26,90 @@ class Refused(msgspec.Struct, tag_field="result", tag="refused", frozen=True, gc
     reason: str
 
 
-Result: TypeAlias = Written | Refused
+#: Why something that this version understands was not done.
+Code: TypeAlias = Literal[
+    "lease_not_found",
+    "too_many_leases",
+    "too_many_keys",
+    "result_too_large",
+    "session_expired",
+    "serial_expired",
+    "serial_reused",
+]
 
-_decoder: msgspec.json.Decoder[Result] = msgspec.json.Decoder(Written | Refused)
+
+class NotDone(msgspec.Struct, tag_field="result", tag="not_done", frozen=True, gc=False):
+    """The command was understood, and nothing of it was done. `detail` is for people."""
+
+    code: Code
+    detail: str
+
+
+class PutDone(msgspec.Struct, tag_field="op", tag="put", frozen=True):
+    """The key's record is this now. `previous` is what it was, if that was wanted and there was one."""
+
+    record: Record
+    previous: KeyValue | None = None
+
+
+class DeleteDone(msgspec.Struct, tag_field="op", tag="delete", frozen=True):
+    """So many keys are gone; `previous` is what they were, if that was wanted."""
+
+    deleted_count: int
+    previous: tuple[KeyValue, ...] = ()
+
+
+class GetDone(msgspec.Struct, tag_field="op", tag="get", frozen=True):
+    """The first keys of the range, in order, and how many it has. A read of keys only has empty values."""
+
+    pairs: tuple[KeyValue, ...]
+    count: int
+
+
+OperationDone: TypeAlias = PutDone | DeleteDone | GetDone
+
+
+class Transacted(msgspec.Struct, tag_field="result", tag="transacted", frozen=True):
+    """Which branch was taken, the store's revision after it, and what each of its operations gave."""
+
+    succeeded: bool
+    revision: int
+    results: tuple[OperationDone, ...]
+
+
+class LeaseGranted(msgspec.Struct, tag_field="result", tag="lease_granted", frozen=True, gc=False):
+    """There is a new lease."""
+
+    lease: int
+    ttl_seconds: int
+
+
+class LeaseEnded(msgspec.Struct, tag_field="result", tag="lease_ended", frozen=True, gc=False):
+    """Leases are gone, and so many keys with them."""
+
+    revision: int
+    deleted_count: int
+
+
+class SessionOpened(msgspec.Struct, tag_field="result", tag="session_opened", frozen=True, gc=False):
+    """There is a new client."""
+
+    client: int
+
+
+class SessionClosed(msgspec.Struct, tag_field="result", tag="session_closed", frozen=True, gc=False):
+    """That client is known no more."""
+
+
+Result: TypeAlias = Written | Refused | NotDone | Transacted | LeaseGranted | LeaseEnded | SessionOpened | SessionClosed
+
+_decoder: msgspec.json.Decoder[Result] = msgspec.json.Decoder(Result)
+_encoder = msgspec.json.Encoder()
 
 
 def encode_result(result: Result) -> bytes:
-    return msgspec.json.encode(result)
+    """One line of JSON, without the newline; bytes in it are base64."""
+    return _encoder.encode(result)
 
 
 def decode_result(data: bytes) -> Result:
@@ -47,11 +125,12 @@ def result_of(value: object) -> Result:
 
     Raises BadMessage where it is neither.
     """
-    if isinstance(value, Written | Refused):
+    if isinstance(value, Result):
         return value
     if isinstance(value, bytes):
         return decode_result(value)
     try:
-        return msgspec.convert(value, Written | Refused)
+        result: Result = msgspec.convert(value, Result)
     except msgspec.ValidationError as error:
         raise BadMessage(f"this is not the result of a command: {error}: {str(value)[:80]}") from error
+    return result

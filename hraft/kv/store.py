@@ -1,21 +1,46 @@
 """The key-value store: a state machine whose whole state is a function of the commands applied.
 
-Revisions count as etcd counts them: a command that sets anything makes one revision, however many keys it sets; a delete of a
-missing key makes none. Knows nothing of entries' terms, of clients, or of time.
+Knows nothing of entries' terms, of clients' connections, or of time.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from itertools import islice
+from collections.abc import Iterable, Iterator
 
-from sortedcontainers import SortedList
-
+from hraft import limits
 from hraft.errors import BadCommand
-from hraft.kv.commands import Delete, Set, SetMany, decode_command
-from hraft.kv.records import Record, decode_lines, encode_lines
-from hraft.kv.results import Refused, Result, Written
+from hraft.kv.commands import (
+    CloseSession,
+    Delete,
+    ExpireLeases,
+    GrantLease,
+    Once,
+    OpenSession,
+    RevokeLease,
+    Set,
+    SetMany,
+    Simple,
+    decode_command,
+)
+from hraft.kv.history import Change
+from hraft.kv.keyspace import Keyspace
+from hraft.kv.leases import Lease
+from hraft.kv.records import Record
+from hraft.kv.results import (
+    LeaseEnded,
+    LeaseGranted,
+    NotDone,
+    Refused,
+    Result,
+    SessionClosed,
+    SessionOpened,
+    Written,
+)
+from hraft.kv.sessions import Sessions
+from hraft.kv.snapshot_lines import State, decode_lines, encode_lines
+from hraft.kv.transacting import transact
+from hraft.kv.transactions import Transaction
 
 #: Always the same words: a result must not depend on the version of a library that words an error.
 UNKNOWN_COMMAND = Refused("this version of the store does not know this command")
@@ -25,33 +50,32 @@ class KeyValueStore:
     """Keys in the order of their bytes. Belongs to one thread; only what `snapshot` returns may be used in another."""
 
     def __init__(self) -> None:
-        self._revision = 0
-        self._records: dict[bytes, Record] = {}
-        self._keys: SortedList[bytes] = SortedList()
+        self._keyspace = Keyspace()
+        self._sessions = Sessions()
 
     # --- the state machine -----------------------------------------------------------------------
 
     def apply(self, index: int, command: bytes) -> Result:
-        """Carry out one committed command. Never raises; the index plays no part, since revisions count changes only."""
+        """Carry out one committed command. Never raises; the index names what the command makes (leases, sessions)."""
         try:
             decoded = decode_command(command)
         except BadCommand:
             return UNKNOWN_COMMAND
         if isinstance(decoded, Set):
-            return self._set(decoded)
-        if isinstance(decoded, Delete):
-            return self._delete(decoded)
-        return self._set_many(decoded)
+            self._keyspace.set(decoded.key, decoded.value)
+            return Written(self._keyspace.revision, 1)
+        if isinstance(decoded, Once):
+            return self._once(index, decoded)
+        return self._apply(index, decoded)
 
     def snapshot(self) -> Iterable[bytes]:
         """The lines of the present state. Copies references at once; encodes each line only when it is asked for."""
-        return encode_lines(self._revision, list(self._keys), self._records.copy())
+        return encode_lines(State(self._keyspace, self._sessions))
 
     def restored(self, lines: Iterable[bytes]) -> KeyValueStore:
         """A new store with the state of these lines. Raises LogCorrupted."""
         store = KeyValueStore()
-        store._revision, store._records = decode_lines(lines)
-        store._keys = SortedList(store._records)
+        store._keyspace, store._sessions = decode_lines(lines)
         return store
 
     # --- reading ---------------------------------------------------------------------------------
@@ -59,21 +83,39 @@ class KeyValueStore:
     @property
     def revision(self) -> int:
         """How many changes this store has seen."""
-        return self._revision
+        return self._keyspace.revision
 
     def get(self, key: bytes) -> Record | None:
-        return self._records.get(key)
+        return self._keyspace.records.get(key)
 
     def range(self, start: bytes = b"", end: bytes | None = None, limit: int | None = None) -> list[tuple[bytes, Record]]:
         """The keys in `[start, end)` in order, at most `limit` of them; no end means up to the last key."""
-        keys = self._keys.irange(start, end, inclusive=(True, False))
-        return [(key, self._records[key]) for key in islice(keys, limit)]
+        return self._keyspace.range(start, end, limit)
 
     def count(self, start: bytes = b"", end: bytes | None = None) -> int:
         """How many keys are in `[start, end)`. Does not visit them."""
-        first: int = self._keys.bisect_left(start)
-        last: int = len(self._keys) if end is None else self._keys.bisect_left(end)
-        return max(0, last - first)
+        return self._keyspace.count(start, end)
+
+    @property
+    def oldest_revision(self) -> int:
+        """All changes after this revision can still be told."""
+        return self._keyspace.history.oldest_revision
+
+    def changes_after(self, revision: int) -> Iterator[Change]:
+        """The changes after this revision, in order. Never ask below `oldest_revision`, nor go on after the next `apply`."""
+        return self._keyspace.history.changes_after(revision)
+
+    def lease(self, lease: int) -> Lease | None:
+        """A lease that has not ended; not to be changed."""
+        return self._keyspace.leases.get(lease)
+
+    def leases_after(self, lease: int) -> list[int]:
+        """The ids of leases above this one, in order. Visits no others, so what is new is found at its own cost."""
+        return self._keyspace.leases.after(lease)
+
+    @property
+    def leases_count(self) -> int:
+        return len(self._keyspace.leases)
 
     def state_hash(self) -> str:
         """Equal on any two nodes with the same state. Visits every key, so it is no work for the reactor thread."""
@@ -85,31 +127,55 @@ class KeyValueStore:
 
     # --- changing --------------------------------------------------------------------------------
 
-    def _set(self, command: Set) -> Written:
-        self._revision += 1
-        if self._put(command.key, command.value):
-            self._keys.add(command.key)
-        return Written(self._revision, 1)
+    def _once(self, index: int, command: Once) -> Result:
+        """Nothing is done twice under one serial, and nothing that may have been done is done again."""
+        sessions = self._sessions
+        known = sessions.answer(command.client, command.serial, command.line)
+        if known is not None:
+            return known
+        result = self._apply(index, command.command)
+        sessions.done(command.client, command.serial, command.line, result)
+        return result
 
-    def _set_many(self, command: SetMany) -> Written:
-        if command.pairs:
-            self._revision += 1
-            # One sorted merge for all new keys: adding them one by one would hold up the reactor for many.
-            self._keys.update([key for key, value in command.pairs if self._put(key, value)])
-        return Written(self._revision, len(command.pairs))
+    def _apply(self, index: int, command: Simple) -> Result:
+        keyspace = self._keyspace
+        if isinstance(command, Transaction):
+            return transact(keyspace, command)
+        if isinstance(command, Set):
+            keyspace.set(command.key, command.value)
+            return Written(keyspace.revision, 1)
+        if isinstance(command, SetMany):
+            keyspace.put_many(command.pairs)
+            return Written(keyspace.commit(), len(command.pairs))
+        if isinstance(command, Delete):
+            deleted = keyspace.delete(command.key, None)
+            return Written(keyspace.commit(), len(deleted))
+        if isinstance(command, GrantLease):
+            return self._grant(index, command.ttl_seconds)
+        if isinstance(command, RevokeLease):
+            if keyspace.leases.get(command.lease) is None:
+                return NotDone("lease_not_found", f"there is no lease {command.lease} (any more)")
+            return self._end((command.lease,))
+        if isinstance(command, ExpireLeases):
+            return self._end(command.leases)
+        if isinstance(command, OpenSession):
+            self._sessions.open(index)
+            return SessionOpened(index)
+        return self._close(command)
 
-    def _delete(self, command: Delete) -> Written:
-        if self._records.pop(command.key, None) is None:
-            return Written(self._revision, 0)
-        self._keys.remove(command.key)
-        self._revision += 1
-        return Written(self._revision, 1)
+    def _grant(self, index: int, ttl_seconds: int) -> Result:
+        if self._keyspace.leases.is_full:
+            return NotDone("too_many_leases", f"there are {limits.LEASES_COUNT} leases already, and that is the limit")
+        self._keyspace.leases.grant(index, ttl_seconds)
+        return LeaseGranted(index, ttl_seconds)
 
-    def _put(self, key: bytes, value: bytes) -> bool:
-        """Record a value at the present revision; true if the key is new."""
-        record = self._records.get(key)
-        if record is None:
-            self._records[key] = Record(value, self._revision, self._revision, 1)
-            return True
-        self._records[key] = Record(value, record.create_revision, self._revision, record.version + 1)
-        return False
+    def _end(self, leases: tuple[int, ...]) -> LeaseEnded:
+        keys = {key for lease in leases for key in self._keyspace.leases.end(lease)}
+        for key in sorted(keys):
+            self._keyspace.delete(key, None)
+        return LeaseEnded(self._keyspace.commit(), len(keys))
+
+    def _close(self, command: CloseSession) -> Result:
+        if not self._sessions.close(command.client):
+            return NotDone("session_expired", f"client {command.client} is not known (any more)")
+        return SessionClosed()

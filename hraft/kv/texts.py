@@ -32,3 +32,13 @@ def joined(text: Text, base64: Base64) -> bytes:
     if text is not UNSET:
         raise ValueError("a field is given twice, as text and as base64")
     return base64
+
+
+def split_optional(data: bytes | None) -> tuple[Text, Base64]:
+    """The two fields that stand for `data`; both are absent for None."""
+    return (UNSET, UNSET) if data is None else split(data)
+
+
+def optional(text: Text, base64: Base64) -> bytes | None:
+    """The bytes that two fields stand for, None where neither is there. Raises ValueError where both are."""
+    return None if text is UNSET and base64 is UNSET else joined(text, base64)

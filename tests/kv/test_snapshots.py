@@ -10,6 +10,34 @@ from hraft.kv.commands import Delete, Set, encode_command
 from hraft.kv.store import KeyValueStore
 
 HEADER = b'{"store":1,"revision":3,"keys":2}'
+HEADER_2 = b'{"store":2,"revision":7,"keys":2,"leases":1,"sessions":2,"events":3,"oldest_revision":4}'
+LEASED = b'{"key":"a","value":"2","create_revision":1,"mod_revision":5,"version":2,"lease":4}'
+LEASE = b'{"lease":4,"ttl_seconds":10}'
+SESSIONS = [
+    b'{"client":6,"floor":0,"answers":0}',
+    b'{"client":5,"floor":2,"answers":1}',
+    b'{"serial":3,"digest":"q83vEjRWeJA=","result":{"result":"written","revision":3,"changed_count":1}}',
+]
+EVENTS = [
+    b'{"revision":5,"key":"a","record":{"value":"2","create_revision":1,"mod_revision":5,"version":2,"lease":4},'
+    b'"previous":{"value":"1","create_revision":1,"mod_revision":1,"version":1}}',
+    b'{"revision":7,"key_base64":"/w==","previous":{"value":"x","create_revision":6,"mod_revision":6,"version":1}}',
+    b'{"revision":7,"key":"b","record":{"value":"2","create_revision":7,"mod_revision":7,"version":1}}',
+]
+B_7 = b'{"key":"b","value":"2","create_revision":7,"mod_revision":7,"version":1}'
+WHOLE = [HEADER_2, LEASED, B_7, LEASE, *SESSIONS, *EVENTS]
+
+
+def without(line: bytes) -> list[bytes]:
+    return [other for other in WHOLE if other != line]
+
+
+def changed(line: bytes, old: bytes, new: bytes) -> list[bytes]:
+    """The whole snapshot with one line spoilt."""
+    assert line.count(old) == 1, (line, old)
+    return [other.replace(old, new) if other == line else other for other in WHOLE]
+
+
 A = b'{"key":"a","value":"1","create_revision":1,"mod_revision":3,"version":2}'
 B = b'{"key":"b","value":"2","create_revision":2,"mod_revision":2,"version":1}'
 
@@ -17,7 +45,7 @@ DAMAGED = {
     "no lines": [],
     "no header": [A, B],
     "a header that is no object": [b"1", A, B],
-    "another format": [b'{"store":2,"revision":3,"keys":2}', A, B],
+    "another format": [b'{"store":3,"revision":3,"keys":2}', A, B],
     "a negative revision": [b'{"store":1,"revision":-1,"keys":0}'],
     "another field in the header": [b'{"store":1,"revision":3,"keys":2,"x":1}', A, B],
     "a line lost": [HEADER, A],
@@ -39,18 +67,32 @@ DAMAGED = {
     "a version that is no number": [HEADER, A, B.replace(b'"version":1', b'"version":"1"')],
     "a huge number": [HEADER, A, B.replace(b'"version":1', b'"version":' + b"9" * 5000)],
     "nested": [HEADER, A, b"[" * 100_000],
-    "another field": [HEADER, A, B.replace(b'"key"', b'"lease":1,"key"')],
+    "another field": [HEADER, A, B.replace(b'"key"', b'"x":1,"key"')],
+    "a lease that is not there": [HEADER, A, B.replace(b'"key"', b'"lease":1,"key"')],
+    "no line of a lease": without(LEASE),
+    "a lease twice": [HEADER_2.replace(b'"leases":1', b'"leases":2'), LEASED, B_7, LEASE, LEASE, *SESSIONS, *EVENTS],
+    "a lease without time": changed(LEASE, b'"ttl_seconds":10', b'"ttl_seconds":0'),
+    "a session lost": without(SESSIONS[0]),
+    "an answer lost": without(SESSIONS[2]),
+    "an answer that is none": changed(SESSIONS[2], b'"written"', b'"writ"'),
+    "an event lost": without(EVENTS[1]),
+    "events out of order": [*WHOLE[:-3], EVENTS[1], EVENTS[0], EVENTS[2]],
+    "an event before the history": changed(EVENTS[0], b'{"revision":5', b'{"revision":4'),
+    "an event after the store's revision": changed(EVENTS[2], b'{"revision":7', b'{"revision":8'),
+    "a history that begins later": changed(HEADER_2, b'"oldest_revision":4', b'"oldest_revision":8'),
 }
 
 
 class SnapshotTests(TestCase):
     def test_the_lines_of_a_snapshot(self) -> None:
         """They lie on disk and are documented: the spelling may not drift."""
-        store = KeyValueStore()
-        for command in (Set(b"a", b"0"), Set(b"b", b"2"), Set(b"a", b"1")):
-            store.apply(1, encode_command(command))
-        self.assertEqual([HEADER, A, B], list(store.snapshot()))
-        self.assertEqual([HEADER, A, B], list(KeyValueStore().restored([HEADER, A, B]).snapshot()))
+        self.assertEqual(WHOLE, list(KeyValueStore().restored(WHOLE).snapshot()))
+
+    def test_the_former_format_is_read(self) -> None:
+        """A node goes on from what an older version wrote; of changes before that it can tell nothing."""
+        store = KeyValueStore().restored([HEADER, A, B])
+        header = b'{"store":2,"revision":3,"keys":2,"leases":0,"sessions":0,"events":0,"oldest_revision":3}'
+        self.assertEqual([header, A, B], list(store.snapshot()))
 
     def test_a_snapshot_is_the_state_at_its_moment(self) -> None:
         """The lines are encoded in another thread while commands go on being applied."""

@@ -1,0 +1,67 @@
+"""Leases: a name for a time, and the keys that end with it. The time itself is the leader's affair; here it is a number.
+
+Knows nothing of revisions and values.
+"""
+
+from __future__ import annotations
+
+from itertools import takewhile
+
+from hraft import limits
+
+
+class Lease:
+    """One of them. Of `keys` only the names matter, not their order."""
+
+    __slots__ = ("keys", "ttl_seconds")
+
+    def __init__(self, ttl_seconds: int) -> None:
+        self.ttl_seconds = ttl_seconds
+        self.keys: dict[bytes, None] = {}
+
+
+class Leases:
+    """All that have not ended, by id. An id is the index of the entry that made it, so later ones are higher."""
+
+    def __init__(self, ttls_seconds: dict[int, int] | None = None) -> None:
+        self._leases = {lease: Lease(ttl_seconds) for lease, ttl_seconds in (ttls_seconds or {}).items()}
+
+    def __len__(self) -> int:
+        return len(self._leases)
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._leases) >= limits.LEASES_COUNT
+
+    def get(self, lease: int) -> Lease | None:
+        return self._leases.get(lease)
+
+    def after(self, lease: int) -> list[int]:
+        """The ids above this one, in order. Visits no others."""
+        found = list(takewhile(lambda later: later > lease, reversed(self._leases)))
+        found.reverse()
+        return found
+
+    def ttls_seconds(self) -> dict[int, int]:
+        """A copy: each lease and its time, in the order of their ids."""
+        return {lease: found.ttl_seconds for lease, found in self._leases.items()}
+
+    def grant(self, lease: int, ttl_seconds: int) -> None:
+        self._leases[lease] = Lease(ttl_seconds)
+
+    def end(self, lease: int) -> list[bytes]:
+        """Forget a lease if it is there; returns the keys that end with it, in order."""
+        ended = self._leases.pop(lease, None)
+        return [] if ended is None else sorted(ended.keys)
+
+    def attach(self, key: bytes, lease: int) -> None:
+        """The key ends with this lease from now on. A lease that is not there is none (0)."""
+        found = self._leases.get(lease)
+        if found is not None:
+            found.keys[key] = None
+
+    def detach(self, key: bytes, lease: int) -> None:
+        """The key has nothing to do with this lease any more."""
+        found = self._leases.get(lease)
+        if found is not None:
+            found.keys.pop(key, None)

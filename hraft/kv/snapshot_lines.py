@@ -1,0 +1,294 @@
+"""The lines of a store's snapshot: a header, then keys, leases, sessions with their answers, and the history, each in its order.
+
+    {"store":2,"revision":12,"keys":2,"leases":1,"sessions":1,"events":1,"oldest_revision":11}
+    {"key":"a","value":"1","create_revision":3,"mod_revision":12,"version":2,"lease":7}
+    {"key_base64":"/w==","value":"2","create_revision":5,"mod_revision":5,"version":1}
+    {"lease":7,"ttl_seconds":10}
+    {"client":5,"floor":0,"answers":1}
+    {"serial":1,"digest":"q83vEjRWeJA=","result":{"result":"written","revision":12,"changed_count":1}}
+    {"revision":12,"key":"a","record":{...},"previous":{...}}
+
+The same state gives the same lines on every node. Knows nothing of files; checksums are the storage's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Annotated, TypeVar
+
+import msgspec
+from msgspec import UNSET
+
+from hraft.errors import LogCorrupted
+from hraft.kv.history import Event, History
+from hraft.kv.keyspace import Keyspace
+from hraft.kv.leases import Leases
+from hraft.kv.records import Record
+from hraft.kv.results import Result
+from hraft.kv.sessions import Answer, Sessions
+from hraft.kv.texts import Base64, Text, joined, split
+
+#: What is written. Format 1 had keys only, and is read still.
+STORE_FORMAT = 2
+
+_Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+_Positive = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
+_T = TypeVar("_T")
+
+
+class _Header(msgspec.Struct, forbid_unknown_fields=True):
+    store: _Positive
+    revision: _Count
+    keys: _Count
+    leases: _Count = 0
+    sessions: _Count = 0
+    events: _Count = 0
+    oldest_revision: _Count | None = None
+
+
+class _Record(msgspec.Struct, forbid_unknown_fields=True, gc=False, kw_only=True, omit_defaults=True):
+    value: Text = UNSET
+    value_base64: Base64 = UNSET
+    create_revision: _Positive
+    mod_revision: _Positive
+    version: _Positive
+    lease: _Count = 0
+
+
+class _Key(msgspec.Struct, forbid_unknown_fields=True, gc=False, kw_only=True, omit_defaults=True):
+    # The fields of a record again: an inherited one would come before the key.
+    key: Text = UNSET
+    key_base64: Base64 = UNSET
+    value: Text = UNSET
+    value_base64: Base64 = UNSET
+    create_revision: _Positive
+    mod_revision: _Positive
+    version: _Positive
+    lease: _Count = 0
+
+
+class _Lease(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    lease: _Positive
+    ttl_seconds: _Positive
+
+
+class _Session(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    client: _Positive
+    floor: _Count
+    answers: _Count
+
+
+class _Answer(msgspec.Struct, forbid_unknown_fields=True):
+    serial: _Positive
+    digest: bytes
+    result: Result
+
+
+class _Event(msgspec.Struct, forbid_unknown_fields=True, gc=False, omit_defaults=True):
+    revision: _Positive
+    key: Text = UNSET
+    key_base64: Base64 = UNSET
+    record: _Record | None = None
+    previous: _Record | None = None
+
+
+_encoder = msgspec.json.Encoder()
+
+
+class State:
+    """All that a snapshot holds, as it was when this was made: whoever reads it later, elsewhere, owns what is in it."""
+
+    def __init__(self, keyspace: Keyspace, sessions: Sessions) -> None:
+        self.revision = keyspace.revision
+        self.keys: Sequence[bytes] = list(keyspace.keys)
+        self.records = keyspace.records.copy()
+        self.ttls_seconds = keyspace.leases.ttls_seconds()
+        self.sessions = sessions.listed()
+        self.events = keyspace.history.events()
+        self.oldest_revision = keyspace.history.oldest_revision
+
+
+def encode_lines(state: State) -> Iterator[bytes]:
+    """The lines, made one by one as they are asked for."""
+    counts = len(state.keys), len(state.ttls_seconds), len(state.sessions), len(state.events)
+    yield _encoder.encode(_Header(STORE_FORMAT, state.revision, *counts, state.oldest_revision))
+    for key in state.keys:
+        yield _encoder.encode(_key_line(key, state.records[key]))
+    for lease, ttl_seconds in state.ttls_seconds.items():
+        yield _encoder.encode(_Lease(lease, ttl_seconds))
+    for client, floor, answers in state.sessions:
+        yield from _session_lines(client, floor, answers)
+    for event in state.events:
+        key_text, key_base64 = split(event.key)
+        line = _Event(event.revision, key_text, key_base64, _record_line(event.record), _record_line(event.previous))
+        yield _encoder.encode(line)
+
+
+def decode_lines(lines: Iterable[bytes]) -> tuple[Keyspace, Sessions]:
+    """The state that `encode_lines` was given. Raises LogCorrupted for what it cannot make."""
+    reading = _Reading(lines)
+    header = reading.next(_headers)
+    if header.store not in (1, STORE_FORMAT):
+        raise reading.corrupted(f"the format must be {STORE_FORMAT} or 1")
+    keyspace, sessions = Keyspace(), Sessions()
+    keyspace.revision = header.revision
+    leased = _read_keys(reading, header, keyspace)
+    _read_leases(reading, header, keyspace, leased)
+    for _ in range(header.sessions):
+        _read_session(reading, sessions)
+    oldest_revision = header.revision if header.oldest_revision is None else header.oldest_revision
+    keyspace.history = History(_read_events(reading, header, oldest_revision), oldest_revision)
+    reading.end()
+    return keyspace, sessions
+
+
+class _Reading:
+    """Takes one line after the other, and knows which one it is for whoever has to look at it."""
+
+    def __init__(self, lines: Iterable[bytes]) -> None:
+        self._lines = iter(lines)
+        self._number = 0
+        self._line = b""
+
+    def next(self, decoder: msgspec.json.Decoder[_T]) -> _T:
+        """The next line. Raises LogCorrupted where there is none, or it is not what it should be."""
+        self._number += 1
+        try:
+            self._line = next(self._lines)
+        except StopIteration:
+            raise LogCorrupted(f"the snapshot of the store ends before line {self._number}, but says that it has more") from None
+        try:
+            return decoder.decode(self._line)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            raise self.corrupted(str(error)) from error
+
+    def check(self, holds: bool, rule: str) -> None:
+        if not holds:
+            raise self.corrupted(rule)
+
+    def bytes(self, text: Text, base64: Base64) -> bytes:
+        try:
+            return joined(text, base64)
+        except ValueError as error:
+            raise self.corrupted(str(error)) from error
+
+    def corrupted(self, reason: str) -> LogCorrupted:
+        return LogCorrupted(f"the snapshot of the store cannot be read, line {self._number}: {reason}: {self._line[:80]!r}")
+
+    def end(self) -> None:
+        for line in self._lines:
+            raise LogCorrupted(f"the snapshot of the store has more lines than it says, after line {self._number}: {line[:80]!r}")
+
+
+_headers = msgspec.json.Decoder(_Header)
+_keys = msgspec.json.Decoder(_Key)
+_leases = msgspec.json.Decoder(_Lease)
+_sessions = msgspec.json.Decoder(_Session)
+_answers = msgspec.json.Decoder(_Answer)
+_events = msgspec.json.Decoder(_Event)
+
+
+# --- keys and leases ------------------------------------------------------------------------------
+
+
+def _key_line(key: bytes, record: Record) -> _Key:
+    key_text, key_base64 = split(key)
+    value_text, value_base64 = split(record.value)
+    return _Key(
+        key=key_text,
+        key_base64=key_base64,
+        value=value_text,
+        value_base64=value_base64,
+        create_revision=record.create_revision,
+        mod_revision=record.mod_revision,
+        version=record.version,
+        lease=record.lease,
+    )
+
+
+def _read_keys(reading: _Reading, header: _Header, keyspace: Keyspace) -> list[tuple[bytes, int]]:
+    """Fills the records; returns which keys are attached to which leases."""
+    records, leased = keyspace.records, []
+    previous: bytes | None = None
+    for _ in range(header.keys):
+        line = reading.next(_keys)
+        key = reading.bytes(line.key, line.key_base64)
+        reading.check(previous is None or key > previous, f"its key does not come after {previous!r}")
+        records[key] = _record(reading, line, header.revision)
+        previous = key
+        if line.lease:
+            leased.append((key, line.lease))
+    keyspace.keys.update(records)
+    return leased
+
+
+def _read_leases(reading: _Reading, header: _Header, keyspace: Keyspace, leased: list[tuple[bytes, int]]) -> None:
+    ttls_seconds: dict[int, int] = {}
+    last = 0
+    for _ in range(header.leases):
+        line = reading.next(_leases)
+        reading.check(line.lease > last, f"its lease does not come after {last}")
+        last = line.lease
+        ttls_seconds[last] = line.ttl_seconds
+    keyspace.leases = Leases(ttls_seconds)
+    for key, lease in leased:
+        reading.check(lease in ttls_seconds, f"the key {key!r} has the lease {lease}, which is not there")
+        keyspace.leases.attach(key, lease)
+
+
+def _record_line(record: Record | None) -> _Record | None:
+    if record is None:
+        return None
+    value_text, value_base64 = split(record.value)
+    return _Record(
+        value=value_text,
+        value_base64=value_base64,
+        create_revision=record.create_revision,
+        mod_revision=record.mod_revision,
+        version=record.version,
+        lease=record.lease,
+    )
+
+
+def _record(reading: _Reading, line: _Record | _Key, revision: int) -> Record:
+    in_order = line.create_revision <= line.mod_revision <= revision
+    reading.check(in_order, f"the revisions must not fall: created, set, store's {revision}")
+    most = line.mod_revision - line.create_revision + 1
+    reading.check(line.version <= most, "the version is higher than the revisions allow")
+    value = reading.bytes(line.value, line.value_base64)
+    return Record(value, line.create_revision, line.mod_revision, line.version, line.lease)
+
+
+# --- sessions -------------------------------------------------------------------------------------
+
+
+def _session_lines(client: int, floor: int, answers: dict[int, Answer]) -> Iterator[bytes]:
+    yield _encoder.encode(_Session(client, floor, len(answers)))
+    for serial, answer in answers.items():
+        yield _encoder.encode(_Answer(serial, answer.digest, answer.result))
+
+
+def _read_session(reading: _Reading, sessions: Sessions) -> None:
+    session = reading.next(_sessions)
+    sessions.restore(session.client, session.floor)
+    for _ in range(session.answers):
+        answer = reading.next(_answers)
+        sessions.restore_answer(session.client, answer.serial, answer.digest, answer.result)
+
+
+# --- history --------------------------------------------------------------------------------------
+
+
+def _read_events(reading: _Reading, header: _Header, oldest_revision: int) -> list[Event]:
+    reading.check(oldest_revision <= header.revision, "the history ends after the store's revision")
+    events: list[Event] = []
+    last_revision = oldest_revision + 1
+    for _ in range(header.events):
+        line = reading.next(_events)
+        reading.check(last_revision <= line.revision <= header.revision, "the events of the history must be in order")
+        last_revision = line.revision
+        record, previous = (
+            None if part is None else _record(reading, part, header.revision) for part in (line.record, line.previous)
+        )
+        events.append(Event(reading.bytes(line.key, line.key_base64), record, previous, line.revision))
+    return events

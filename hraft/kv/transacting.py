@@ -1,0 +1,98 @@
+"""Carries a transaction out on the keys: all of it or, where a limit or a lease forbids it, nothing.
+
+Knows nothing of the log and of JSON.
+"""
+
+from __future__ import annotations
+
+from operator import eq, gt, lt, ne
+from typing import Any, Final
+
+from hraft import limits
+from hraft.kv.keyspace import Keyspace
+from hraft.kv.records import KeyValue, Record
+from hraft.kv.results import DeleteDone, GetDone, NotDone, OperationDone, PutDone, Transacted
+from hraft.kv.transactions import Compare, DeleteRange, GetRange, Operation, Put, Transaction
+
+_RELATIONS: Final = {"=": eq, "!=": ne, "<": lt, ">": gt}
+#: What a missing key is compared as.
+_MISSING = Record(b"", 0, 0, 0)
+
+
+def transact(keyspace: Keyspace, transaction: Transaction) -> Transacted | NotDone:
+    """Decide, check, carry out. Nothing was changed where NotDone is returned."""
+    succeeded = all(_holds(keyspace, compare) for compare in transaction.compare)
+    operations = transaction.then if succeeded else transaction.otherwise
+    refusal = _refusal(keyspace, operations)
+    if refusal is not None:
+        return refusal
+    results = tuple(_carry_out(keyspace, operation) for operation in operations)
+    return Transacted(succeeded, keyspace.commit(), results)
+
+
+def _holds(keyspace: Keyspace, compare: Compare) -> bool:
+    found = keyspace.found(compare.key, compare.end)
+    if not found:
+        return compare.target != "value" and _compares(_MISSING, compare)
+    return all(_compares(record, compare) for _, record in found)
+
+
+def _compares(record: Record, compare: Compare) -> bool:
+    relation: Any = _RELATIONS[compare.relation]
+    return bool(relation(getattr(record, compare.target), compare.operand))
+
+
+def _refusal(keyspace: Keyspace, operations: tuple[Operation, ...]) -> NotDone | None:
+    """Why these may not be carried out. What is read is measured as it is before; what the puts among them add is small."""
+    keys_count = size_bytes = deleted_count = 0
+    for operation in operations:
+        if isinstance(operation, Put):
+            if operation.lease and keyspace.leases.get(operation.lease) is None:
+                return NotDone("lease_not_found", f"there is no lease {operation.lease} (any more)")
+            found = keyspace.found(operation.key, None) if operation.wants_previous else []
+        elif isinstance(operation, DeleteRange):
+            deleted_count += keyspace.found_count(operation.start, operation.end)
+            if deleted_count > limits.DELETE_KEYS_COUNT:
+                detail = f"more than {limits.DELETE_KEYS_COUNT} keys would be deleted at once; delete them in parts"
+                return NotDone("too_many_keys", detail)
+            found = keyspace.found(operation.start, operation.end, _ROOM) if operation.wants_previous else []
+        else:
+            found = keyspace.found(operation.start, operation.end, min(operation.limit or _ROOM, _ROOM))
+        keys_count += len(found)
+        size_bytes += sum(len(key) + len(record.value) for key, record in found)
+        if keys_count > limits.TRANSACTION_KEYS_COUNT or size_bytes > limits.TRANSACTION_BYTES:
+            detail = (
+                f"it would read more than {limits.TRANSACTION_KEYS_COUNT} keys or {limits.TRANSACTION_BYTES} bytes; "
+                "read less in a transaction, or in parts"
+            )
+            return NotDone("result_too_large", detail)
+    return None
+
+
+#: One more than may be read, to see that it is too much.
+_ROOM: Final = limits.TRANSACTION_KEYS_COUNT + 1
+
+
+def _carry_out(keyspace: Keyspace, operation: Operation) -> OperationDone:
+    if isinstance(operation, Put):
+        previous = keyspace.records.get(operation.key) if operation.wants_previous else None
+        record = keyspace.put(operation.key, operation.value, operation.lease)
+        # The value is the client's own: it need not be told again.
+        told = Record(b"", record.create_revision, record.mod_revision, record.version, record.lease)
+        return PutDone(told, None if previous is None else KeyValue(operation.key, previous))
+    if isinstance(operation, DeleteRange):
+        deleted = keyspace.delete(operation.start, operation.end)
+        return DeleteDone(len(deleted), tuple(deleted) if operation.wants_previous else ())
+    return _read(keyspace, operation)
+
+
+def _read(keyspace: Keyspace, operation: GetRange) -> GetDone:
+    found = keyspace.found(operation.start, operation.end, operation.limit)
+    if operation.keys_only:
+        found = [(key, Record(b"", *_numbers(record))) for key, record in found]
+    pairs = tuple(KeyValue(key, record) for key, record in found)
+    return GetDone(pairs, keyspace.found_count(operation.start, operation.end))
+
+
+def _numbers(record: Record) -> tuple[int, int, int, int]:
+    return record.create_revision, record.mod_revision, record.version, record.lease
