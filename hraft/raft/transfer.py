@@ -32,7 +32,9 @@ def advance(state: RaftState, leading: Leading) -> None:
     handing_over = leading.transfer
     if handing_over is None or handing_over.is_told or handing_over.target not in leading.progress:
         return
-    if leading.progress[handing_over.target].match_index == state.log.last_index:
+    progress = leading.progress[handing_over.target]
+    # What a wiped target once had it has no more: it would not stand, and writes would wait for nothing (D19).
+    if progress.match_index == state.log.last_index and not progress.is_wiped:
         handing_over.is_told = True
         state.outbox.send(handing_over.target, TimeoutNow(state.term))
 

@@ -92,6 +92,8 @@ class SimulatedDisk:
     def __init__(self, root: str = "node", fault: Fault | None = None) -> None:
         self.root = root
         self.fault = fault
+        #: It has failed whoever uses it, who must therefore stop. What is found after that crash is a disk that is well.
+        self.has_failed = False
         #: How many bytes all files together may have; None: as many as they like.
         self.room_bytes: int | None = None
         self._directories = {root: _Directory(is_durable=True)}

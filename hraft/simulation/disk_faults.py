@@ -46,16 +46,17 @@ def failing_disk(world: World, random: Random) -> None:
     if not up:
         return
     node = random.choice(up)
-    disk, operation_to_fail = node.disk, random.choice(_FAILING_OPERATIONS)
+    operation_to_fail = random.choice(_FAILING_OPERATIONS)
 
     def fault(operation: str, path: str) -> None:
         if operation == operation_to_fail:
-            disk.fault = None
+            # Not the disk of now: the one that the node has by then, after whatever crashes.
+            node.disk.fault = None
+            node.disk.has_failed = True
             world.story.tell("%s of the disk of %s fails", operation, node.node_id)
             raise OSError(errno.EIO, "the simulated disk failed", path)
 
-    node.may_halt = True
-    disk.fault = fault
+    node.disk.fault = fault
 
 
 def full_disk(world: World, random: Random) -> None:
@@ -70,9 +71,7 @@ def full_disk(world: World, random: Random) -> None:
 
 
 def _room(world: World, node: SimulatedNode) -> None:
-    life = node.life
-    running = None if life is None else life.service._running
-    if running is not None and running.saves.full_reason is not None:
+    if node.is_short_of_room:
         world.marks.hit("a disk was full")
         world.marks.hit("a disk was full and had room again")
     world.story.tell("the disk of %s has room again", node.node_id)
@@ -109,7 +108,6 @@ def _may_lose_one(world: World) -> bool:
 def heal(node: SimulatedNode) -> None:
     """Nothing is wrong with this disk any more."""
     node.disk.fault = None
-    node.may_halt = False
     node.disk.room_bytes = None
     node.disk_seconds = node.world.shape.disk_seconds
     node.unstall_disk()

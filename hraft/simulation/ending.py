@@ -48,7 +48,7 @@ def end(world: World) -> None:
 
 
 def is_settled(world: World) -> bool:
-    """One leader, known to all members, and everything applied everywhere."""
+    """One leader, known to all members, everything applied everywhere, and nobody waits for room on its disk any more."""
     leader = world.leader()
     if leader is None or not leader.state.is_configuration_committed or leader.state.configuration.learners:
         return False
@@ -58,6 +58,7 @@ def is_settled(world: World) -> bool:
         and node.state.leader_id == leader.node_id
         and node.state.term == leader.state.term
         and node.service.status().applied_index == last_index
+        and not node.is_short_of_room
         for node in world.members()
     )
 
@@ -121,6 +122,8 @@ def _look_at_logs(world: World) -> None:
 def _look_at_disks(world: World) -> None:
     """After a power cut at this moment, with the worst luck, each disk would hold what it must (D14)."""
     for node in world.nodes.values():
+        if node.disk.has_failed:
+            raise Violation("a node went on after its disk had failed", node.describe())
         found = node.disk.after_crash(lambda low, high: low)
         truth = node.truth.copy()
         storage = WatchedStorage(found, truth, CLUSTER_ID, world.shape.segment_bytes, 0, StorageWatcher())

@@ -44,8 +44,6 @@ class SimulatedNode:
         self.is_stalled = False
         #: Its disk was exchanged for an empty one, so it may never count again.
         self.is_wiped = False
-        #: A fault of its disk is under way, so it may stop of itself.
-        self.may_halt = False
         self.starts_count = 0
         self.world = world
         self.random: Random = world.stream(f"node/{node_id}")
@@ -82,6 +80,12 @@ class SimulatedNode:
     def role(self) -> Role | None:
         """None while it is down."""
         return None if self.life is None else self.state.role
+
+    @property
+    def is_short_of_room(self) -> bool:
+        """Its last save found no room on the disk. It tries again by itself, and until then takes no proposal in (D3)."""
+        running = None if self.life is None else self.life.service._running
+        return running is not None and running.saves.full_reason is not None
 
     @property
     def state_machine(self) -> Any:

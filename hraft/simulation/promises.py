@@ -85,7 +85,9 @@ class Promises:
 
     def _hands_over(self, node: SimulatedNode, envelope: Envelope | ChunkEnvelope) -> None:
         last = node.state.log.last
-        target = self._nodes[envelope.to]
+        target, leading = self._nodes[envelope.to], node.state.leading
+        if target.is_wiped and (leading is None or not leading.progress[envelope.to].is_wiped):
+            return  # It had the whole log, and has not answered since: its leader cannot know.
         if not target.truth.holds(last.index, last.term):
             raise _broken("leadership is handed to one that has the whole log on disk", node, envelope)
 

@@ -264,10 +264,9 @@ class World:
 
     def halted(self, node: SimulatedNode, process: Process, reason: str) -> None:
         """A node says that it must stop: only a disk that failed may have it say so."""
-        if not node.may_halt:
+        if not node.disk.has_failed:
             self.note(Violation("a node stopped of itself", f"{node.node_id}: {reason}"))
         self.marks.hit("a failed fsync stopped a node")
-        node.may_halt = False
         process.kill()
         self.clock.schedule(0.0, None, node.crash, (self.shape.loss_chance,))
         node.start_later(self._random.uniform(0.5, 5.0))

@@ -406,6 +406,13 @@ DISK = (
         "    is_wiped = False\n",
     ),
     _bug(
+        "D19f",
+        "a voter that lost its disk is handed the leadership",
+        "transfer",
+        "    if progress.match_index == state.log.last_index and not progress.is_wiped:\n",
+        "    if progress.match_index == state.log.last_index:\n",
+    ),
+    _bug(
         "D20",
         "a follower that lost part of what it had acknowledged is not noticed",
         "replication",
@@ -639,8 +646,8 @@ TRANSFER = (
         "T1a",
         "the target is told before it caught up",
         "transfer",
-        "    if leading.progress[handing_over.target].match_index == state.log.last_index:\n",
-        "    if True:\n",
+        "    if progress.match_index == state.log.last_index and not progress.is_wiped:\n",
+        "    if not progress.is_wiped:\n",
     ),
     _bug(
         "T1b",

@@ -520,6 +520,15 @@ class TransferTests(TestCase):
         solo.propose()
         self.assertEqual([], of_kind(solo.hear("n2", accepted(2, 3)), TimeoutNow))
 
+    @pytest.mark.scenario("T1", "D19")
+    def test_d19_wiped_target_is_not_told(self) -> None:
+        """It has acknowledged everything, and lost it with its disk: it would not stand, and the leader knows."""
+        solo = Solo()
+        solo.reign()
+        solo.hear("n2", AppendEntriesResponse(2, False, 2))
+        self.assertEqual([], of_kind(solo.act(lambda: solo.node.transfer("n2")), TimeoutNow))
+        self.assertEqual([], of_kind(solo.tick(9), TimeoutNow))
+
     @pytest.mark.scenario("T2")
     def test_t2_nothing_is_taken_in_meanwhile(self) -> None:
         """Commands and changes are refused while leadership is being handed over; reads are not."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
+from typing import Any
 from unittest import TestCase
 
 import pytest
@@ -11,6 +13,7 @@ from hraft.kv.commands import Set, encode_command
 from hraft.raft.ready import Role
 from hraft.simulation import disk_faults
 from hraft.simulation.cluster import Cluster
+from hraft.simulation.node import SimulatedNode
 
 #: The shortest election timeout of a Cluster.
 TIMEOUT_SECONDS = 0.5
@@ -18,6 +21,17 @@ TIMEOUT_SECONDS = 0.5
 
 def put(key: str, value: str) -> bytes:
     return encode_command(Set(key.encode(), value.encode()))
+
+
+class StubChance(Random):
+    """Chooses what it was told to where that is among the choices, else the first."""
+
+    def __init__(self, wanted: str) -> None:
+        self._wanted = wanted
+        super().__init__(0)
+
+    def choice(self, seq: Sequence[Any]) -> Any:
+        return self._wanted if self._wanted in seq else seq[0]
 
 
 class Case(TestCase):
@@ -88,6 +102,18 @@ class FullDiskTests(Case):
             cluster.settle()
             self.assertIsNotNone(cluster.state_machine(full).get(b"a" * 100))
 
+    @pytest.mark.scenario("D3")
+    def test_a_leader_whose_disk_is_full(self) -> None:
+        """The others' disks are a majority, so what it has sent is committed; but until its own save is through it takes in no
+        more. The cluster is settled when it does again."""
+        cluster = self.cluster(padding_bytes=0)
+        full = cluster.fill_disk()
+        cluster.submit(put("a", "1"), full)
+        cluster.until(lambda: cluster.node(full).is_short_of_room, "it finds no room")
+        cluster.heal()
+        cluster.settle()
+        cluster.propose(put("a", "2"), full, retry=False)
+
     @pytest.mark.scenario("D4")
     def test_no_room_for_a_snapshot(self) -> None:
         """The log stays as it is and the node goes on; when there is room, snapshots come again."""
@@ -112,7 +138,7 @@ class FailingDiskTests(Case):
         for seed in range(8):
             cluster = self.cluster(seed)
             disk_faults.failing_disk(cluster.world, Random(seed))
-            failing = next(node for node in cluster.world.nodes.values() if node.may_halt)
+            failing = next(node for node in cluster.world.nodes.values() if node.disk.fault is not None)
             lives_count = failing.starts_count
             done = []
             for number in range(60):
@@ -124,7 +150,37 @@ class FailingDiskTests(Case):
                 cluster.settle()
             store = cluster.read()
             self.assertEqual([], [key for key in done if store.get(key.encode()) is None])
-            self.assertEqual(failing.may_halt, failing.starts_count == lives_count, "it stopped if and only if its disk failed")
+            has_yet_to_fail = failing.disk.fault is not None
+            self.assertEqual(has_yet_to_fail, failing.starts_count == lives_count, "it stopped if and only if its disk failed")
+
+
+    def test_a_fault_that_strikes_in_a_later_life(self) -> None:
+        """A crash between leaves it armed: it strikes once, and excuses one halt of the life that it strikes in."""
+        cluster = self.cluster()
+        failing = self.arm(cluster)
+        cluster.crash(failing.node_id)
+        cluster.restart(failing.node_id)
+        lives_count = failing.starts_count
+        for number in range(60):
+            cluster.propose(put(f"k{number}", "v"))
+        cluster.settle()
+        self.assertEqual((None, lives_count + 1), (failing.disk.fault, failing.starts_count))
+
+    def test_a_fault_that_is_heard_of_after_the_healing(self) -> None:
+        """The disk failed while all was bad, and its process hears of it when all is well: it halts all the same."""
+        cluster = self.cluster()
+        failing = self.arm(cluster)
+        lives_count = failing.starts_count
+        cluster.submit(put("a", "1"))
+        cluster.until(lambda: failing.disk.has_failed, "the disk fails")
+        cluster.heal()
+        cluster.advance(10.0)
+        self.assertEqual((lives_count + 1, False), (failing.starts_count, failing.disk.has_failed))
+
+    def arm(self, cluster: Cluster) -> SimulatedNode:
+        """The next sync of a node's disk fails."""
+        disk_faults.failing_disk(cluster.world, StubChance("fdatasync"))
+        return next(node for node in cluster.world.nodes.values() if node.disk.fault is not None)
 
 
 class LostDiskTests(Case):

@@ -8,7 +8,7 @@ from unittest import TestCase
 from hraft.interfaces import Recovered
 from hraft.kv.commands import Set, encode_command
 from hraft.raft.entry import Entry, EntryId, EntryKind, HardState, Snapshot
-from hraft.raft.messages import AppendEntriesResponse, Envelope, PreVote, RequestVoteResponse
+from hraft.raft.messages import AppendEntriesResponse, Envelope, PreVote, RequestVoteResponse, TimeoutNow
 from hraft.raft.ready import Install, Role, Save
 from hraft.simulation.cluster import Cluster, PromiseBroken
 from hraft.simulation.disk_truth import DiskTruth, candidates
@@ -207,6 +207,32 @@ class WorldTests(TestCase):
             self.cluster.world.promises.check(
                 self.follower, Envelope(self.follower.node_id, "node0", PreVote(term + 1, 99, term))
             )
+
+    def test_a_leadership_handed_to_one_that_lags(self) -> None:
+        """To one whose disk was exchanged since it last spoke too, but only until its leader can know."""
+        world, leader = self.cluster.world, self.cluster.node()
+        told = Envelope(leader.node_id, self.follower.node_id, TimeoutNow(leader.state.term))
+        world.promises.check(leader, told)
+        self.follower.truth.terms.clear()
+        with self.assertRaisesRegex(Violation, "leadership is handed to one that has the whole log on disk"):
+            world.promises.check(leader, told)
+        self.follower.is_wiped = True
+        world.promises.check(leader, told)
+        assert leader.state.leading is not None
+        leader.state.leading.progress[self.follower.node_id].is_wiped = True
+        with self.assertRaisesRegex(Violation, "leadership is handed to one that has the whole log on disk"):
+            world.promises.check(leader, told)
+
+    def test_a_node_that_goes_on_after_its_disk_has_failed(self) -> None:
+        """Whatever it says afterwards may be untrue (D1)."""
+        self.follower.disk.has_failed = True
+        with self.assertRaisesRegex(PromiseBroken, "went on after its disk had failed"):
+            self.cluster.close()
+
+    def test_a_node_that_stops_of_itself(self) -> None:
+        """Only a disk that failed in this life may have it do so."""
+        self.follower.service._halt("a whim")
+        self.assertIn("a node stopped of itself", self.complaint())
 
     def test_two_votes_in_one_term(self) -> None:
         """However long ago the first one was."""
