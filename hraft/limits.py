@@ -74,6 +74,9 @@ PEER_CONNECTIONS_COUNT = 128
 #: Before a hello nobody knows who is speaking, so less is taken and not for long.
 PEER_HELLO_BYTES = 16 * 1024
 PEER_HELLO_TIMEOUT_SECONDS = 3.0
+#: Different refusals that are logged, as a rule within so many seconds: what strangers send must not fill a disk with our log.
+PEER_COMPLAINTS_COUNT = 128
+PEER_COMPLAINTS_SECONDS = 60.0
 #: How many keys a box may have: PEER_FRAME_BYTES in values of 65,535 bytes, and some.
 PEER_FRAME_PARTS_COUNT = 256
 PEER_RETRY_FIRST_SECONDS = 0.05

@@ -88,10 +88,12 @@ class AcceptedConnections(Factory):
         self._me = me
         self._greeted = greeted
         self._receivers: Receivers | None = None
-        self.connections: set[AcceptedConnection] = set()
+        #: The first was accepted first.
+        self.connections: dict[AcceptedConnection, None] = {}
         self._by_peer: dict[tuple[str, Purpose], AcceptedConnection] = {}
-        #: The last refusal of each host and node that was logged, so that a peer that tries again and again is one line.
-        self._complaints: dict[tuple[str, str], str] = {}
+        #: Host, node and reason of the refusals that were logged, so that a peer that tries again and again is one line.
+        self._complaints: set[tuple[str, str, str]] = set()
+        self._complaints_forgotten_at_seconds = clock.seconds()
 
     def start(self, receivers: Receivers) -> None:
         self._receivers = receivers
@@ -108,24 +110,43 @@ class AcceptedConnections(Factory):
             return None
         if len(self.connections) >= limits.PEER_CONNECTIONS_COUNT:
             self._complain((host, ""), f"{len(self.connections)} peer connections are open, which is the limit")
-            return None
+            if not self._make_room():
+                return None
         connection = AcceptedConnection(self._clock, self._me, self._receivers, host, self)
-        self.connections.add(connection)
+        self.connections[connection] = None
         connection.when_closed(lambda reason: self._lost(reason, connection))
         return connection
+
+    def _make_room(self) -> bool:
+        """Cut who has not said hello for longest, or else the quietest of those that their peer has dialled anew since.
+
+        A peer says hello at once and is not quiet, so that whoever fills the port keeps no peer out.
+        """
+        strangers = (connection for connection in self.connections if connection.peer is None)
+        current = set(self._by_peer.values())
+        replaced = [connection for connection in self.connections if connection not in current and connection.peer is not None]
+        found = next(strangers, None) or min(replaced, key=lambda connection: connection.alive_at_seconds, default=None)
+        if found is None:
+            return False
+        del self.connections[found]
+        found.abort("its place is needed")
+        return True
 
     def refused(self, connection: AcceptedConnection, claimed_id: str, objection: str) -> None:
         connection.was_refused = True
         self._complain((connection.host, claimed_id), objection)
 
     def greeted(self, connection: AcceptedConnection) -> None:
-        """The newest connection of a peer counts: it would not have dialled anew if the one before were any good."""
+        """The newest connection of a peer counts: it would not have dialled anew if the one before were any good.
+
+        That one ends by its silence, and not by this: who repeats a hello that it has overheard must not cut a peer off.
+        """
         assert connection.peer is not None and connection.purpose is not None
-        self._complaints.pop((connection.host, connection.peer.node_id), None)
+        who = (connection.host, connection.peer.node_id)
+        self._complaints = {complaint for complaint in self._complaints if complaint[:2] != who}
         if connection.purpose is Purpose.DIAL_BACK:
             return
         peer, purpose = connection.peer.node_id, connection.purpose
-        before = self._by_peer.get((peer, purpose))
         self._by_peer[peer, purpose] = connection
         self.log.info(
             "{node}: {peer} connected from {address} for {purpose}",
@@ -134,12 +155,10 @@ class AcceptedConnections(Factory):
             address=connection.host,
             purpose=purpose.value,
         )
-        if before is not None:
-            before.abort("the peer dialled anew")
         self._greeted(connection)
 
     def _lost(self, reason: str, connection: AcceptedConnection) -> None:
-        self.connections.discard(connection)
+        self.connections.pop(connection, None)
         if connection.peer is None or connection.purpose is None:
             if not connection.was_refused:
                 self._complain((connection.host, ""), reason)
@@ -147,6 +166,9 @@ class AcceptedConnections(Factory):
         peer, purpose = connection.peer.node_id, connection.purpose
         if self._by_peer.get((peer, purpose)) is connection:
             del self._by_peer[peer, purpose]
+            for other in self.connections:
+                if other.peer is not None and (other.peer.node_id, other.purpose) == (peer, purpose):
+                    self._by_peer[peer, purpose] = other
             self.log.info(
                 "{node}: {peer} at {address} hung up its connection for {purpose}: {reason}",
                 node=self._me.node_id,
@@ -157,11 +179,14 @@ class AcceptedConnections(Factory):
             )
 
     def _complain(self, who: tuple[str, str], reason: str) -> None:
-        if self._complaints.get(who) == reason:
+        if (*who, reason) in self._complaints:
             return
-        if len(self._complaints) >= limits.PEER_CONNECTIONS_COUNT:
+        if len(self._complaints) >= limits.PEER_COMPLAINTS_COUNT:
+            if self._clock.seconds() - self._complaints_forgotten_at_seconds < limits.PEER_COMPLAINTS_SECONDS:
+                return
+            self._complaints_forgotten_at_seconds = self._clock.seconds()
             self._complaints.clear()
-        self._complaints[who] = reason
+        self._complaints.add((*who, reason))
         self.log.warn(
             "{node}: refused a connection from {address}: {reason}",
             node=self._me.node_id,

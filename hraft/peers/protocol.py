@@ -63,7 +63,7 @@ class PeerConnection(Protocol):
         self._answering_count = 0
         self._outbox: Outbox
         self._next_look: IDelayedCall | None = None
-        self._alive_at_seconds = 0.0
+        self.alive_at_seconds = 0.0
 
     def greeted(self, peer: PeerIdentity, purpose: Purpose) -> None:
         """The hello is done: anything may be said."""
@@ -126,7 +126,7 @@ class PeerConnection(Protocol):
             # Without TCP_NODELAY at both ends small messages wait 40 ms for an acknowledgement. A UNIX socket has neither.
             getattr(self.transport, option, lambda enabled: None)(True)
         self.is_open = True
-        self._alive_at_seconds = self.clock.seconds()
+        self.alive_at_seconds = self.clock.seconds()
         self._outbox = Outbox(cast(IConsumer, self.transport), self._show_life)
         self._dispatcher.startReceivingBoxes(self)
         self._next_look = self.clock.callLater(limits.PEER_PING_INTERVAL_SECONDS, self._look)
@@ -201,12 +201,12 @@ class PeerConnection(Protocol):
         return self.peer.node_id if self.peer else str(getattr(self.transport.getPeer(), "host", "?") if self.transport else "?")
 
     def _show_life(self) -> None:
-        self._alive_at_seconds = self.clock.seconds()
+        self.alive_at_seconds = self.clock.seconds()
 
     def _look(self) -> None:
         """A peer that vanished without a word leaves a connection on which nothing moves, in either direction (N8)."""
         self._next_look = self.clock.callLater(limits.PEER_PING_INTERVAL_SECONDS, self._look)
-        if self.clock.seconds() - self._alive_at_seconds >= limits.PEER_SILENCE_SECONDS:
+        if self.clock.seconds() - self.alive_at_seconds >= limits.PEER_SILENCE_SECONDS:
             self.abort(f"nothing came or went for {limits.PEER_SILENCE_SECONDS} s")
         else:
             self.looked()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from fake_network import Network, Node, PeersTestCase, stranger_at
+from fake_network import Network, Node, PeersTestCase, hello_bytes, stranger_at
 
 from hraft import limits
 from hraft.errors import BadAddress
@@ -326,7 +326,7 @@ class PressureTests(PeersTestCase):
 
 class DuplicateTests(PeersTestCase):
     def test_the_newest_connection_of_a_peer_counts(self) -> None:
-        """Its old one is half-open, or it would not have dialled; it must not keep a place for minutes."""
+        """Its old one is half-open, or it would not have dialled: nothing is said there, and it goes within seconds."""
         one, two = self.network.pair()
         self.network.connections[0].vanish()
         other = Node(self.network, one.transport.identity)
@@ -334,12 +334,31 @@ class DuplicateTests(PeersTestCase):
         other.transport.start(other.receivers)
         other.transport.set_peers({"n2": "n2:1"})
         self.network.flush()
+        self.assertIs(self.network.connections[-1].server, two.transport._accepted.connection_from("n1", Purpose.MESSAGES))
+        self.network.advance(limits.PEER_SILENCE_SECONDS, 0.5)
         self.assertEqual(1, len([c for c in two.transport._accepted.connections if c.peer and c.peer.node_id == "n1"]))
         other.transport.send(message(4))
         self.network.flush()
         self.assertEqual([message(4)], two.messages)
         other.transport.set_peers({})
         one.transport.set_peers({})
+
+
+    @pytest.mark.scenario("O10")
+    def test_an_overheard_hello_cuts_nobody_off(self) -> None:
+        """Whoever repeats what a peer has said must not end that peer's connection, let alone again and again."""
+        one, two = self.network.pair()
+        first = two.transport._accepted.connection_from("n1", Purpose.MESSAGES)
+        for _ in range(20):
+            stranger, _ = stranger_at(self.network, two)
+            stranger.write(hello_bytes(node_id="n1", to="n2"))
+            self.network.advance(0.1)
+        self.assertEqual(2, self.network.dialled.count("n1:1") + self.network.dialled.count("n2:1"))
+        self.network.advance(limits.PEER_SILENCE_SECONDS, 0.5)
+        self.assertIs(first, two.transport._accepted.connection_from("n1", Purpose.MESSAGES))
+        one.transport.send(message(4))
+        self.network.flush()
+        self.assertEqual([message(4)], two.messages)
 
 
 class StopTests(PeersTestCase):

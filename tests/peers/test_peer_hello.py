@@ -217,25 +217,64 @@ class StrangerTests(PeersTestCase):
         self.assertTrue(self.stranger.is_lost)
         self.assertEqual(1, len([line for line in self.lines if "not AMP" in line]), self.lines)
 
-    @pytest.mark.scenario("O10")
+    @pytest.mark.scenario("O10", "O6")
     def test_connections_are_limited(self) -> None:
-        """And the limit gives places back."""
-        self.assertEqual(1, len(self.node.transport._accepted.connections))
-        for _ in range(limits.PEER_CONNECTIONS_COUNT - 1):
+        """And a peer always finds a place among any number of strangers: it says hello at once, and they never do."""
+        said = self.network.node("n2")
+        said.transport.set_peers({"n1": "n1:1"})
+        self.network.flush()
+        accepted = self.node.transport._accepted
+        peer = accepted.connection_from("n2", Purpose.MESSAGES)
+        assert peer is not None
+        for _ in range(3 * limits.PEER_CONNECTIONS_COUNT):
             stranger_at(self.network, self.node)
-        self.assertIsNone(self.node.transport.factory.buildProtocol(None))
-        self.assertIsNone(self.node.transport.factory.buildProtocol(None))
+        self.network.flush()
+        self.assertEqual((limits.PEER_CONNECTIONS_COUNT, True), (len(accepted.connections), peer.is_open))
+        self.assertTrue(self.stranger.is_lost)
         self.assertEqual(1, len([line for line in self.lines if "which is the limit" in line]), self.lines)
-        self.network.advance(limits.PEER_HELLO_TIMEOUT_SECONDS + 0.1)
-        stranger_at(self.network, self.node)
+        self.assertEqual(1, len([line for line in self.lines if "its place is needed" in line]), self.lines)
+        late, _ = stranger_at(self.network, self.node)
+        late.write(hello_bytes(node_id="n3"))
+        self.network.flush()
+        self.assertEqual("n1", late.boxes[0][b"node_id"].decode())
+        self.network.advance(limits.PEER_HELLO_TIMEOUT_SECONDS + 0.1, 0.5)
+        self.assertGreater(3, len(accepted.connections), "the limit gives places back")
+
+    @pytest.mark.scenario("O10")
+    def test_repeated_hellos_do_not_fill_the_port(self) -> None:
+        """Of a peer's connections all but the newest and the liveliest give way; not to an endless row of peers, though."""
+        accepted = self.node.transport._accepted
+        peer, _ = stranger_at(self.network, self.node)
+        peer.write(hello_bytes(node_id="n2"))
+        for _ in range(2 * limits.PEER_CONNECTIONS_COUNT):
+            stranger, _ = stranger_at(self.network, self.node)
+            stranger.write(hello_bytes(node_id="n2"))
+            self.network.advance(0.01, 0.01)
+            peer.write(serialized({b"_command": b"Ping", b"_ask": b"1"}))
+            self.network.flush()
+        self.assertEqual((limits.PEER_CONNECTIONS_COUNT, False), (len(accepted.connections), peer.is_lost))
+        for number in range(2 * limits.PEER_CONNECTIONS_COUNT):
+            stranger, _ = stranger_at(self.network, self.node)
+            stranger.write(hello_bytes(node_id=f"x{number}"))
+            self.network.flush()
+            if len(accepted.connections) == limits.PEER_CONNECTIONS_COUNT == len(accepted._by_peer):
+                break
+        self.assertIsNone(self.node.transport.factory.buildProtocol(None))
 
     def test_complaints_are_limited(self) -> None:
-        """Made-up names must not fill our memory by way of what was logged about them."""
-        for number in range(3 * limits.PEER_CONNECTIONS_COUNT):
+        """Made-up names must not fill our memory by way of what was logged about them, nor our disk by way of the log."""
+        for number in range(3 * limits.PEER_COMPLAINTS_COUNT):
             stranger, _ = stranger_at(self.network, self.node)
             stranger.write(hello_bytes(node_id=f"x{number}", cluster_id="c2"))
             self.network.flush()
-        self.assertLessEqual(len(self.node.transport._accepted._complaints), limits.PEER_CONNECTIONS_COUNT)
+        self.assertLessEqual(len(self.node.transport._accepted._complaints), limits.PEER_COMPLAINTS_COUNT)
+        self.assertLessEqual(len(self.lines), limits.PEER_COMPLAINTS_COUNT)
+        before = len(self.lines)
+        self.network.advance(limits.PEER_COMPLAINTS_SECONDS + 1, 1)
+        stranger, _ = stranger_at(self.network, self.node)
+        stranger.write(hello_bytes(node_id="other", cluster_id="c2"))
+        self.network.flush()
+        self.assertEqual(before + 1, len(self.lines), "another minute, another word")
 
     def test_before_the_start_nobody_is_heard(self) -> None:
         """The port may be open before the node can answer."""
