@@ -151,7 +151,7 @@ def draw_shape(seed: int, seconds: float = WORLD_SECONDS, **given: Any) -> Shape
         snapshot_policy=SnapshotPolicy(
             entries_count=entries_count,
             kept_entries_count=random.choice((0, 2, 10, 50)),
-            chunk_bytes=random.choice((100, 400, 4000)),
+            chunk_bytes=random.choice((2_000, 8_000, 32_000)),
         ),
         clock_rates=tuple(rates) if "drift" in has else (1.0,) * NODES_COUNT_LIMIT,
         think_seconds=_log_uniform(random, 0.2, 2.0),
