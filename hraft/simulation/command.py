@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import replace
 from multiprocessing import get_context
 from typing import TextIO
 
@@ -42,6 +43,9 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--minutes", type=float, help="begin no world after so many real minutes")
     options.add_argument("--jobs", type=int, default=1, metavar="COUNT", help="processes to run them in (default 1)")
     options.add_argument("--seconds", type=float, default=WORLD_SECONDS, help=f"simulated, of each world ({WORLD_SECONDS:g})")
+    options.add_argument(
+        "--twice", type=int, default=0, metavar="COUNT", help="run the first so many twice: both times the same must happen"
+    )
     options.add_argument("--shrink", action="store_true", help="look for a smaller world that fails in the same way")
     options.add_argument("--nodes", type=int, metavar="COUNT", help="instead of what the seed says")
     options.add_argument("--clients", type=int, metavar="COUNT", help="instead of what the seed says")
@@ -82,9 +86,9 @@ def _many(options: argparse.Namespace, out: TextIO) -> int:
     begin = time.monotonic()
     summary, told_at = Summary(), 0.0
     for outcome in _outcomes(options, begin):
-        summary.add(outcome)
-        if not outcome.is_good:
-            out.write("\r" + failure_text(outcome) + "\n")
+        failure = summary.add(outcome)
+        if failure is not None:
+            out.write("\r" + failure_text(failure) + "\n")
         elapsed = time.monotonic() - begin
         if out.isatty():
             out.write("\r" + summary.progress(elapsed))
@@ -100,14 +104,16 @@ def _many(options: argparse.Namespace, out: TextIO) -> int:
 
 
 def _outcomes(options: argparse.Namespace, begin: float) -> Iterator[Outcome]:
-    """Run worlds, several at once; yields each when it is done."""
+    """Run worlds, several at once; yields each when it is done. Both runs of one are begun together, so that they are likely to
+    be in two processes, which have hashes of strings of their own."""
     deadline = float("inf") if options.minutes is None else begin + 60 * options.minutes
     last = float("inf") if options.seeds is None and options.minutes is not None else options.first + (options.seeds or 1)
     seed, running = options.first, set[Future[Outcome]]()
     with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
         while True:
             while len(running) < 2 * options.jobs and seed < last and time.monotonic() < deadline:
-                running.add(pool.submit(run_quietly, selection_for(seed, options)))
+                for _ in range(2 if seed < options.first + options.twice else 1):
+                    running.add(pool.submit(run_quietly, selection_for(seed, options)))
                 seed += 1
             if not running:
                 return
@@ -133,6 +139,9 @@ class Summary:
 
     def __init__(self) -> None:
         self.worlds_count = 0
+        #: Of every world that was run; those that were run twice must have the same both times (X5).
+        self._trace_hashes: dict[int, str] = {}
+        self.repeated_count = 0
         self.failures: list[Outcome] = []
         self.seconds = 0.0
         self.events_count = 0
@@ -140,16 +149,30 @@ class Summary:
         self.acknowledged_count = 0
         self.marks: Counter[str] = Counter()
 
-    def add(self, outcome: Outcome) -> None:
-        """One more world is done."""
+    def add(self, outcome: Outcome) -> Outcome | None:
+        """One more world is done, or one of them once more. Returns the failure, if this is one and was not known."""
+        seed = outcome.selection.seed
+        if seed not in self._trace_hashes:
+            self._trace_hashes[seed] = outcome.trace_hash
+            self._count(outcome)
+        elif self._trace_hashes[seed] != outcome.trace_hash:
+            what = f"its trace was {self._trace_hashes[seed]}, and then {outcome.trace_hash}"
+            outcome = replace(outcome, rule="one seed is one world", what=what)
+        else:
+            self.repeated_count += 1
+            return None
+        if outcome.is_good:
+            return None
+        self.failures.append(outcome)
+        return outcome
+
+    def _count(self, outcome: Outcome) -> None:
         self.worlds_count += 1
         self.seconds += outcome.seconds
         self.events_count += outcome.events_count
         self.operations_count += outcome.operations_count
         self.acknowledged_count += outcome.acknowledged_count
         self.marks.update(outcome.marks)
-        if not outcome.is_good:
-            self.failures.append(outcome)
 
     @property
     def missed(self) -> list[str]:
@@ -171,6 +194,7 @@ class Summary:
             f"{self.events_count} events, {self.operations_count} operations of clients, "
             f"{self.acknowledged_count} acknowledged writes, {real_seconds:.0f} s",
         ]
+        lines += [f"{self.repeated_count} worlds twice, with the same trace"] if self.repeated_count else []
         lines += [f"never: {name}" for name in self.missed]
         lines += [f"failed: seed {failure.selection.seed}: {failure.rule}" for failure in self.failures]
         return "\n".join(lines) + "\n"

@@ -1,6 +1,6 @@
 """Whole worlds from seeds: all promises kept, the same seed the same world, and enough happened in them to mean something.
 
-A sample; `python -m hraft.simulation --seeds 200 --jobs 2` is the run that must pass before a release.
+A sample; `python -m hraft.simulation --seeds 200 --jobs 2` is the run that every commit must pass.
 """
 
 from __future__ import annotations
@@ -125,6 +125,22 @@ class CommandTests(TestCase):
         self.assertEqual(0, status, text)
         self.assertRegex(text, r"3 worlds, none failed, .* simulated hours, .* x real time, \d+ of \d+ marks")
         self.assertIn("never: ", text)
+
+    def test_some_seeds_twice(self) -> None:
+        """The first of many are run twice, and counted once."""
+        status, text = self.command("--first", "7", "--seeds", "3", "--seconds", "5", "--jobs", "2", "--twice", "2")
+        self.assertEqual(0, status, text)
+        self.assertRegex(text, r"3 worlds, none failed, ")
+        self.assertIn("2 worlds twice, with the same trace", text)
+
+    def test_a_seed_of_two_worlds(self) -> None:
+        """Whatever the two came to: a seed that does not repeat what happened is no bug report."""
+        selection = Selection(7)
+        summary = command.Summary()
+        for trace_hash in ("1" * 32, "2" * 32):
+            failure = summary.add(Outcome(selection, selection.shape(), trace_hash=trace_hash))
+        assert failure is not None
+        self.assertEqual(("one seed is one world", 1, 1), (failure.rule, summary.worlds_count, len(summary.failures)))
 
     def test_an_unknown_fault(self) -> None:
         """A word misspelt would leave a fault out in silence."""
