@@ -11,7 +11,8 @@ import pytest
 import hraft
 
 PROGRAM = """
-from hraft.kv.commands import Delete, Set, SetMany, encode_command
+from hraft.kv.commands import Delete, GrantLease, Once, OpenSession, RevokeLease, SetMany, encode_command
+from hraft.kv.transactions import Put, Transaction
 from hraft.kv.store import KeyValueStore
 
 store = KeyValueStore()
@@ -20,7 +21,12 @@ for index in range(1, 200):
     names = {b"key%d" % (index * n % 37) for n in range(5)}
     for command in (SetMany(tuple((name, b"%d" % index) for name in sorted(names))), Delete(b"key%d" % (index % 7))):
         results.append(store.apply(index, encode_command(command)))
-results.append(store.apply(200, b"nonsense"))
+store.apply(200, encode_command(GrantLease(5)))
+store.apply(201, encode_command(OpenSession()))
+puts = Transaction((), tuple(Put(b"key%d" % number, b"", 200) for number in range(20)))
+results.append(store.apply(202, encode_command(Once(201, 1, puts))).succeeded)
+store.apply(203, encode_command(RevokeLease(200)))
+results.append(store.apply(204, b"nonsense"))
 print(store.state_hash(), results[-3:], [key for key, record in store.range(limit=5)])
 """
 
