@@ -13,7 +13,7 @@ from operator import attrgetter
 
 import msgspec
 
-from hraft import limits
+from hraft.kv.bounds import DEFAULTS, StoreLimits
 from hraft.kv.records import Record
 
 #: What an event is counted for beside its key and values.
@@ -51,8 +51,7 @@ class History:
         self,
         events: Iterable[Event] = (),
         oldest_revision: int = 0,
-        events_limit: int = limits.HISTORY_EVENTS_COUNT,
-        bytes_limit: int = limits.HISTORY_BYTES,
+        store_limits: StoreLimits = DEFAULTS,
     ) -> None:
         #: All changes after this revision are here.
         self.oldest_revision = oldest_revision
@@ -60,8 +59,7 @@ class History:
         #: What comes before this place was dropped, and is removed when it is worth the copying.
         self._first = 0
         self._size_bytes = sum(event.size_bytes for event in self._events)
-        self._events_limit = events_limit
-        self._bytes_limit = bytes_limit
+        self._limits = store_limits
 
     def __len__(self) -> int:
         return len(self._events) - self._first
@@ -92,9 +90,12 @@ class History:
         for number in range(place, len(self._events)):
             yield self._events[number]
 
+    def _is_too_long(self) -> bool:
+        return len(self) > self._limits.history_events_count or self._size_bytes > self._limits.history_bytes
+
     def _drop(self) -> None:
         events = self._events
-        while self._first < len(events) and (len(self) > self._events_limit or self._size_bytes > self._bytes_limit):
+        while self._first < len(events) and self._is_too_long():
             # A revision is dropped as a whole: half of one would be told as if it were all.
             self.oldest_revision = events[self._first].revision
             while self._first < len(events) and events[self._first].revision == self.oldest_revision:

@@ -10,6 +10,7 @@ from itertools import islice
 
 from sortedcontainers import SortedList
 
+from hraft.kv.bounds import DEFAULTS, StoreLimits
 from hraft.kv.history import Event, History
 from hraft.kv.leases import Leases
 from hraft.kv.records import KeyValue, Record
@@ -19,12 +20,12 @@ from hraft.kv.transactions import TO_THE_LAST
 class Keyspace:
     """Changes are made between `begin` and `commit`; those of a single key have a shorter way."""
 
-    def __init__(self) -> None:
+    def __init__(self, store_limits: StoreLimits = DEFAULTS) -> None:
         self.revision = 0
         self.records: dict[bytes, Record] = {}
         self.keys: SortedList[bytes] = SortedList()
         self.leases = Leases()
-        self.history = History()
+        self.history = History(store_limits=store_limits)
         self._events: list[Event] = []
 
     # --- reading ---------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from hashlib import blake2b
 
 import msgspec
 
-from hraft import limits
+from hraft.kv.bounds import DEFAULTS, StoreLimits
 from hraft.kv.results import NotDone, Result, encode_result
 
 #: What an answer, and a session, is counted for beside its bytes.
@@ -39,17 +39,10 @@ class Session:
 class Sessions:
     """All clients, the longest unused first. An id is the index of the entry that made it known."""
 
-    def __init__(
-        self,
-        count_limit: int = limits.SESSIONS_COUNT,
-        answers_limit: int = limits.SESSION_ANSWERS_COUNT,
-        bytes_limit: int = limits.SESSIONS_BYTES,
-    ) -> None:
+    def __init__(self, store_limits: StoreLimits = DEFAULTS) -> None:
         self._sessions: dict[int, Session] = {}
         self._size_bytes = 0
-        self._count_limit = count_limit
-        self._answers_limit = answers_limit
-        self._bytes_limit = bytes_limit
+        self._limits = store_limits
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -91,7 +84,7 @@ class Sessions:
         size_bytes = _OVERHEAD_BYTES + len(encode_result(result))
         session.answers[serial] = Answer(_digest(line), result, size_bytes)
         self._size_bytes += size_bytes
-        if len(session.answers) > self._answers_limit:
+        if len(session.answers) > self._limits.session_answers_count:
             self._forget_lowest(session)
         self._used(client, session)
         self._expire()
@@ -120,10 +113,11 @@ class Sessions:
         self._sessions[client] = session
 
     def _expire(self) -> None:
-        while len(self._sessions) > self._count_limit or (self._size_bytes > self._bytes_limit and len(self._sessions) > 1):
+        bytes_limit = self._limits.sessions_bytes
+        while len(self._sessions) > self._limits.sessions_count or (self._size_bytes > bytes_limit and len(self._sessions) > 1):
             self.close(next(iter(self._sessions)))
-        for session in self._sessions.values() if self._size_bytes > self._bytes_limit else ():
-            while self._size_bytes > self._bytes_limit and len(session.answers) > 1:
+        for session in self._sessions.values() if self._size_bytes > bytes_limit else ():
+            while self._size_bytes > bytes_limit and len(session.answers) > 1:
                 self._forget_lowest(session)
 
     def _forget_lowest(self, session: Session) -> None:

@@ -20,6 +20,7 @@ import msgspec
 from msgspec import UNSET
 
 from hraft.errors import LogCorrupted
+from hraft.kv.bounds import DEFAULTS, StoreLimits
 from hraft.kv.history import Event, History
 from hraft.kv.keyspace import Keyspace
 from hraft.kv.leases import Leases
@@ -124,20 +125,20 @@ def encode_lines(state: State) -> Iterator[bytes]:
         yield _encoder.encode(line)
 
 
-def decode_lines(lines: Iterable[bytes]) -> tuple[Keyspace, Sessions]:
+def decode_lines(lines: Iterable[bytes], store_limits: StoreLimits = DEFAULTS) -> tuple[Keyspace, Sessions]:
     """The state that `encode_lines` was given. Raises LogCorrupted for what it cannot make."""
     reading = _Reading(lines)
     header = reading.next(_headers)
     if header.store not in (1, STORE_FORMAT):
         raise reading.corrupted(f"the format must be {STORE_FORMAT} or 1")
-    keyspace, sessions = Keyspace(), Sessions()
+    keyspace, sessions = Keyspace(store_limits), Sessions(store_limits)
     keyspace.revision = header.revision
     leased = _read_keys(reading, header, keyspace)
     _read_leases(reading, header, keyspace, leased)
     for _ in range(header.sessions):
         _read_session(reading, sessions)
     oldest_revision = header.revision if header.oldest_revision is None else header.oldest_revision
-    keyspace.history = History(_read_events(reading, header, oldest_revision), oldest_revision)
+    keyspace.history = History(_read_events(reading, header, oldest_revision), oldest_revision, store_limits)
     reading.end()
     return keyspace, sessions
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from hraft import limits
 from hraft.errors import BadCommand
+from hraft.kv.bounds import DEFAULTS, StoreLimits
 from hraft.kv.commands import (
     CloseSession,
     Delete,
@@ -49,9 +50,10 @@ UNKNOWN_COMMAND = Refused("this version of the store does not know this command"
 class KeyValueStore:
     """Keys in the order of their bytes. Belongs to one thread; only what `snapshot` returns may be used in another."""
 
-    def __init__(self) -> None:
-        self._keyspace = Keyspace()
-        self._sessions = Sessions()
+    def __init__(self, store_limits: StoreLimits = DEFAULTS) -> None:
+        self._limits = store_limits
+        self._keyspace = Keyspace(store_limits)
+        self._sessions = Sessions(store_limits)
 
     # --- the state machine -----------------------------------------------------------------------
 
@@ -74,8 +76,8 @@ class KeyValueStore:
 
     def restored(self, lines: Iterable[bytes]) -> KeyValueStore:
         """A new store with the state of these lines. Raises LogCorrupted."""
-        store = KeyValueStore()
-        store._keyspace, store._sessions = decode_lines(lines)
+        store = KeyValueStore(self._limits)
+        store._keyspace, store._sessions = decode_lines(lines, self._limits)
         return store
 
     # --- reading ---------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from unittest import TestCase
 import pytest
 
 from hraft import limits
+from hraft.kv.bounds import StoreLimits
 from hraft.kv.commands import CloseSession, Once, OpenSession, Set, SetMany, encode_command
 from hraft.kv.history import Event, History
 from hraft.kv.records import Record
@@ -23,7 +24,7 @@ def event(revision: int, size_bytes: int = 0) -> Event:
 class HistoryTests(TestCase):
     def test_the_oldest_go_first(self) -> None:
         """A watcher that comes back too late must be told so: `oldest_revision` says from where on nothing is missing."""
-        history = History(events_limit=3)
+        history = History(store_limits=StoreLimits(history_events_count=3))
         for revision in range(1, 6):
             history.add(event(revision))
         self.assertEqual(2, history.oldest_revision)
@@ -31,7 +32,7 @@ class HistoryTests(TestCase):
 
     def test_a_revision_is_dropped_as_a_whole(self) -> None:
         """Half of a transaction would be told as if it were all of it."""
-        history = History(events_limit=3)
+        history = History(store_limits=StoreLimits(history_events_count=3))
         history.extend([event(1), event(1), event(1)])
         history.add(event(2))
         self.assertEqual((1, 1), (history.oldest_revision, len(history)))
@@ -39,16 +40,23 @@ class HistoryTests(TestCase):
 
     def test_large_values_count(self) -> None:
         """A thousand values of a megabyte are not kept in memory for the sake of watchers."""
-        history = History(bytes_limit=10_000)
+        history = History(store_limits=StoreLimits(history_bytes=10_000))
         for revision in range(1, 50):
             history.add(event(revision, 4_000))
         self.assertEqual(2, len(history))
         self.assertEqual(47, history.oldest_revision)
         self.assertLessEqual(len(history._events), 5, "what was dropped is still held")
 
+    def test_a_restored_store_forgets_as_early(self) -> None:
+        """Limits are part of what commands mean."""
+        store = KeyValueStore(StoreLimits(history_events_count=2)).restored(list(KeyValueStore().snapshot()))
+        for index in range(1, 6):
+            store.apply(index, encode_command(Set(b"a", b"1")))
+        self.assertEqual(3, store.oldest_revision)
+
     def test_one_that_is_too_large_alone(self) -> None:
         """Nothing can be told then, and that is said."""
-        history = History(bytes_limit=100)
+        history = History(store_limits=StoreLimits(history_bytes=100))
         history.add(event(1, 4_000))
         self.assertEqual((0, 1), (len(history), history.oldest_revision))
 
@@ -65,7 +73,7 @@ class SessionTests(TestCase):
     @pytest.mark.scenario("C1", "C2", "C3")
     def test_an_expired_answer_is_refused(self) -> None:
         """Never done again in silence: what is not known any more is said to be so."""
-        sessions = Sessions(answers_limit=2)
+        sessions = Sessions(StoreLimits(session_answers_count=2))
         sessions.open(1)
         for serial in (1, 3, 2, 7):
             self.done(sessions, 1, serial)
@@ -76,7 +84,7 @@ class SessionTests(TestCase):
     @pytest.mark.scenario("C2")
     def test_the_longest_unused_client_goes_first(self) -> None:
         """And is refused from then on, whatever serial it says."""
-        sessions = Sessions(count_limit=2)
+        sessions = Sessions(StoreLimits(sessions_count=2))
         sessions.open(1)
         sessions.open(2)
         self.done(sessions, 1, 1)
@@ -88,7 +96,7 @@ class SessionTests(TestCase):
 
     def test_bytes_are_bounded(self) -> None:
         """Answers may be long: other clients go first, then the older answers of the one that is left."""
-        sessions = Sessions(bytes_limit=1_000)
+        sessions = Sessions(StoreLimits(sessions_bytes=1_000))
         sessions.open(1)
         self.done(sessions, 1, 1)
         sessions.open(2)
