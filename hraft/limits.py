@@ -21,6 +21,8 @@ HTTP_CONNECTIONS_COUNT = 512
 HTTP_REFUSED_COUNT = 128
 #: What a client may send ahead, beside what one read brings, while it waits for an answer.
 PIPELINED_BYTES = 16 * 1024
+#: Of the requests that a client has sent ahead, so many are served before it is the others' turn.
+PIPELINED_COUNT = 16
 PROPOSE_TIMEOUT_SECONDS = 10.0
 JOIN_TIMEOUT_SECONDS = 10.0
 

@@ -56,6 +56,9 @@ class Channel(HTTPChannel):
         self._timer: IDelayedCall | None = None
         self._is_receiving = False
         self._is_handling = False
+        #: How many requests were answered since it was this client's turn, and when it is again.
+        self._served_count = 0
+        self._later: IDelayedCall | None = None
         #: The client is asked for nothing more: what it still sends is forgotten.
         self._is_done = False
         #: Why this client is not served at all, if so.
@@ -79,6 +82,9 @@ class Channel(HTTPChannel):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._stop_timer()
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
         super().connectionLost(reason)
         self.site.closed(self)
 
@@ -120,6 +126,8 @@ class Channel(HTTPChannel):
     def dataReceived(self, data: bytes) -> None:
         if self._is_done:
             return
+        if not self._busyReceiving:
+            self._served_count = 0
         super().dataReceived(data)
         if self._is_done:
             return
@@ -157,7 +165,19 @@ class Channel(HTTPChannel):
     def requestDone(self, request: Any) -> None:
         self._is_handling = False
         self._turn_began_seconds = self.site.seconds()
+        self._served_count += 1
+        is_others_turn = self._served_count == limits.PIPELINED_COUNT
+        self.paused = self.paused or is_others_turn
         super().requestDone(request)
+        if is_others_turn and not self._is_done and self._later is None:
+            self._networkProducer.pauseProducing()
+            self._later = self.callLater(0, self._go_on)
+
+    def _go_on(self) -> None:
+        """The others have had their turn. A client that does not read its answers has to do that first."""
+        self._later = None
+        if not self._waitingForTransport:
+            self.resumeProducing()
 
     # --- back-pressure ---------------------------------------------------------------------------
 

@@ -75,6 +75,8 @@ class Front(protocol.Protocol):
         self._in_hand: Asked | None = None
         self._waiting: Deferred[Answer] | None = None
         self._is_last = False
+        #: When the others have had their turn, more of what this client has sent ahead.
+        self._later: IDelayedCall | None = None
         self._has_asked = False
         self._is_serving = False
         self._is_unsent = False
@@ -120,7 +122,7 @@ class Front(protocol.Protocol):
     @property
     def turn(self) -> tuple[bool, float] | None:
         """Whether this client ever asked anything, and since when it is its turn. None while it is the node's."""
-        if self._in_hand is not None or self._channel is not None:
+        if self._deadline == inf or self._channel is not None:
             return None
         seconds = limits.REQUEST_TIMEOUT_SECONDS if self._is_receiving else limits.IDLE_CONNECTION_TIMEOUT_SECONDS
         return self._has_asked, self._deadline - seconds
@@ -132,18 +134,27 @@ class Front(protocol.Protocol):
             self._channel.dataReceived(data)
             return
         self._requests.add(data)
-        if self._in_hand is None:
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self._in_hand is None and self._later is None:
             self._serve()
         else:
             self._set_reading()
 
     def _serve(self) -> None:
-        """Answer what has arrived, one after the other, until one has to wait for the node."""
+        """Answer what has arrived, one after the other, until one has to wait for the node, or it is the others' turn."""
         self._is_serving = True
+        self._later = None
+        served_count = 0
         try:
             while self._in_hand is None and self._requests.unread_bytes and not self._is_unread:
+                if served_count == limits.PIPELINED_COUNT:
+                    self._later = self._clock.callLater(0, self._serve)
+                    break
                 if not self._serve_next():
                     break
+                served_count += 1
         finally:
             self._is_serving = False
         if self._channel is None:
@@ -212,7 +223,7 @@ class Front(protocol.Protocol):
     def _wait_for_client(self) -> None:
         """From now on it is the client's turn, or else the node's."""
         self._set_reading()
-        if self._in_hand is not None:
+        if self._in_hand is not None or self._later is not None:
             self._deadline = inf
             return
         is_receiving = self._requests.unread_bytes > 0 and not self._is_unread
@@ -240,9 +251,10 @@ class Front(protocol.Protocol):
             self._hand_over(with_unread=False).timeoutConnection()
 
     def _stop_timer(self) -> None:
-        timer, self._timer = self._timer, None
-        if timer is not None:
-            timer.cancel()
+        for timer in (self._timer, self._later):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._later = None
 
     # --- back-pressure ---------------------------------------------------------------------------
 
@@ -253,17 +265,15 @@ class Front(protocol.Protocol):
 
     def resumeProducing(self) -> None:
         self._is_unread = False
-        if self._in_hand is None:
-            self._serve()
-        else:
-            self._set_reading()
+        self._go_on()
 
     def stopProducing(self) -> None:
         """The connection is lost, of which `connectionLost` will tell."""
 
     def _set_reading(self) -> None:
         """Read on, so as to notice when the client hangs up, but not without end while it waits."""
-        is_ahead = self._in_hand is not None and self._requests.unread_bytes > limits.PIPELINED_BYTES
+        is_waiting = self._in_hand is not None or self._later is not None
+        is_ahead = is_waiting and self._requests.unread_bytes > limits.PIPELINED_BYTES
         is_paused = is_ahead or self._is_unread
         if is_paused != self._is_paused:
             self._is_paused = is_paused

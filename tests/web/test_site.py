@@ -566,7 +566,50 @@ class QuietTests(SiteTestCase):
     def test_pipelined_requests(self) -> None:
         """Answered in order, all of them, however many came in one read."""
         self.client.send(post(b'{"a":"b"}') * 2_000)
+        self.clock.advance(0)
         self.assertEqual(2_000, self.client.received().count(b"HTTP/1.1 200 OK"))
+
+    @pytest.mark.scenario("O4")
+    def test_whoever_sends_ahead_takes_turns_with_the_others(self) -> None:
+        """A node that answered a thousand requests of one client in one go would have no time for others, nor for heartbeats."""
+        for request in (get("/status"), get("http://host/status"), post(b'{"a":"b"}', "Upgrade: h2c")):
+            with self.subTest(request):
+                served = Served(connections_count=3)
+                client = served.connect()
+                client.send(request * 1_000)
+                self.assertEqual(limits.PIPELINED_COUNT, client.received().count(b"HTTP/1.1 200 OK"))
+                self.assertEqual("paused", client.transport.producerState)
+                client.send(request)
+                self.assertEqual(b"", client.received(), "more bytes are no reason to be served first")
+                answered: list[int] = []
+                served.clock.callLater(0, lambda c=client, a=answered: a.append(c.received().count(b"HTTP/1.1 200 OK")))
+                served.clock.advance(0)
+                self.assertEqual([limits.PIPELINED_COUNT], answered, "whoever waits for the next turn has it")
+                self.assertEqual(1_001 - 2 * limits.PIPELINED_COUNT, client.received().count(b"HTTP/1.1 200 OK"))
+                self.assertEqual("producing", client.transport.producerState)
+                client.send(request * 100)
+                client.hang_up()
+                self.assertEqual([], served.clock.getDelayedCalls())
+
+    @pytest.mark.scenario("O4")
+    def test_another_turn_is_no_reason_to_answer_who_does_not_read(self) -> None:
+        """The turn ends with the very answer that is one too many for the transport."""
+        for request in (get("/key/k"), get("http://host/key/k")):
+            with self.subTest(request):
+                served = Served(connections_count=3)
+                served.node.put(Set(b"k", b"x" * 3_900))
+                client = served.connect()
+                client.transport.is_slow_to_send = True
+                client.send(request * 40)
+                served.clock.advance(0)
+                self.assertTrue(client.transport.is_full)
+                self.assertEqual(limits.PIPELINED_COUNT, client.transport.value().count(b" 200 OK"))
+                answers = client.received()
+                while more := client.received():
+                    answers += more
+                    served.clock.advance(0)
+                self.assertEqual(40, answers.count(b" 200 OK"))
+                client.hang_up()
 
     def test_no_access_log_and_no_timer_of_its_own(self) -> None:
         """Nothing per request is logged, and a site that is not used has nothing to do."""
