@@ -18,6 +18,7 @@ from hraft.simulation.linearizability import Verdict, check
 from hraft.simulation.node import SimulatedNode
 from hraft.simulation.oracle import Attempt
 from hraft.simulation.story import Violation
+from hraft.simulation.watcher import look_at_watchers
 from hraft.simulation.world import World
 
 #: From the end of all faults to a cluster in which everybody agrees: a snapshot or two may have to travel.
@@ -35,6 +36,7 @@ def end(world: World) -> None:
         world.run(QUIET_SECONDS)
         world.run_until(lambda: is_settled(world), SETTLE_SECONDS, "all members agree")
         _look_at_stores(world)
+        look_at_watchers(world)
     _look_at_states(world)
     _look_at_logs(world)
     _look_at_disks(world)
@@ -86,7 +88,7 @@ def _submit(world: World, node: SimulatedNode, attempt: Attempt) -> None:
 
 def _look_at_stores(world: World) -> None:
     """Final durability: the state is the one that the committed commands make."""
-    model = KeyValueStore()
+    model = KeyValueStore(world.shape.store_limits)
     for entry in world.ledger.committed:
         if entry.kind is EntryKind.COMMAND:
             model.apply(entry.index, entry.command)

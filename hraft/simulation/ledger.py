@@ -92,6 +92,10 @@ class Ledger:
 
     # --- what is applied -------------------------------------------------------------------------
 
+    def result_at(self, index: int) -> Any:
+        """What the state machines answered to the entry. Raises KeyError where none has applied it yet."""
+        return self._applied[index][1]
+
     def applied(self, node_id: str, index: int, command: bytes, result: Any) -> None:
         """A state machine has made a step (State Machine Safety; the same steps have the same results)."""
         if index <= len(self.committed) and self.committed[index - 1].command != command:

@@ -90,6 +90,11 @@ NAMES = (
     "a write was dropped because another took its place",
     "a write was answered with unknown and done",
     "a write was answered with unknown and never done",
+    "a compare-and-set was refused",
+    "a repeated write got its first answer",
+    "a client's session expired",
+    "a watcher went on at another node",
+    "a watcher came too late",
 )
 
 

@@ -2,12 +2,15 @@
 
 Every write is known by its bytes, which no other write has. So each committed command must be one that somebody asked for, at
 most once, and never one that somebody was told is not done; each acknowledged one is committed, at the index its client was told.
+A numbered write may be committed again and again, as often as it was asked for; but it is answered as it was the first time.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
+from hraft.kv.results import NotDone
 from hraft.raft.entry import Entry, EntryKind
 from hraft.simulation.history import Outcome
 from hraft.simulation.ledger import Ledger
@@ -21,11 +24,17 @@ class Attempt:
 
     client: str
     command: bytes
+    #: Whether it is numbered, so that asking for it again does no harm; and how often it was asked for.
+    is_repeatable: bool = False
+    tries_count: int = 1
     outcome: Outcome | None = None
-    #: Where it was committed, as far as the cluster has shown.
+    #: Where it was committed first, as far as the cluster has shown.
     index: int | None = None
-    #: What the client was told.
+    #: What the client was told last.
     told_index: int | None = None
+    told_result: Any = None
+    #: Where it was committed, in order.
+    indexes: list[int] = field(default_factory=list)
 
 
 class Oracle:
@@ -38,23 +47,30 @@ class Oracle:
         self._answered: list[Attempt] = []
         self.acknowledged_count = 0
 
-    def attempt(self, client: str, command: bytes) -> Attempt:
+    def attempt(self, client: str, command: bytes, is_repeatable: bool = False) -> Attempt:
         """A client is about to ask for this. No two commands may be equal."""
         if command in self._attempts:
             raise ValueError(f"{command!r} was asked for before")
-        attempt = self._attempts[command] = Attempt(client, command)
+        attempt = self._attempts[command] = Attempt(client, command, is_repeatable)
         return attempt
+
+    def asked_again(self, attempt: Attempt) -> None:
+        """A numbered write is asked for once more."""
+        attempt.tries_count += 1
+        attempt.outcome = None
 
     # --- what clients are told -------------------------------------------------------------------
 
-    def done(self, attempt: Attempt, index: int) -> None:
+    def done(self, attempt: Attempt, index: int, result: Any = None) -> None:
         """It was acknowledged."""
-        attempt.outcome, attempt.told_index = Outcome.OK, index
+        attempt.outcome, attempt.told_index, attempt.told_result = Outcome.OK, index, result
         self.acknowledged_count += 1
         self._answered.append(attempt)
 
     def not_done(self, attempt: Attempt) -> None:
         """Its client was told that it certainly is not done, and never will be."""
+        if attempt.tries_count > 1:
+            return  # This try was not done; of those before it, nobody knows.
         attempt.outcome = Outcome.NOT_DONE
         if attempt.index is not None:
             raise _appeared(attempt)
@@ -72,9 +88,10 @@ class Oracle:
         attempt = self._attempts.get(entry.command)
         if attempt is None:
             raise Violation("a phantom", f"{entry.command!r} was committed at {entry.index}, but nobody asked for it")
-        if attempt.index is not None:
-            raise Violation("done twice", f"{entry.command!r} was committed at {attempt.index} and at {entry.index}")
-        attempt.index = entry.index
+        if len(attempt.indexes) >= attempt.tries_count:
+            raise Violation("done twice", f"{entry.command!r} was committed at {attempt.indexes} and at {entry.index}")
+        attempt.indexes.append(entry.index)
+        attempt.index = attempt.indexes[0]
         if attempt.outcome is Outcome.NOT_DONE:
             raise _appeared(attempt)
 
@@ -84,12 +101,22 @@ class Oracle:
             return
         answered, self._answered = self._answered, []
         for attempt in answered:
-            if attempt.index is None or attempt.index != attempt.told_index:
+            if attempt.told_index not in attempt.indexes:
                 raise Violation(
                     "acknowledged but not committed",
                     f"{attempt.client} was told that {attempt.command!r} is entry {attempt.told_index}; "
-                    f"it was committed at {attempt.index}, of {ledger.commit_index} entries that are",
+                    f"it was committed at {attempt.indexes}, of {ledger.commit_index} entries that are",
                 )
+            self._check_repetition(attempt, ledger)
+
+    def _check_repetition(self, attempt: Attempt, ledger: Ledger) -> None:
+        """A numbered write that was done is answered as it was when it was done, or not at all any more (C1)."""
+        if not attempt.is_repeatable or attempt.told_index == attempt.index or isinstance(attempt.told_result, NotDone):
+            return
+        first = next(result for index in attempt.indexes if not isinstance(result := ledger.result_at(index), NotDone))
+        if attempt.told_result != first:
+            raise Violation("a repetition gets the first answer", f"{attempt.command!r}: {attempt.told_result}, first {first}")
+        self._marks.hit("a repeated write got its first answer")
 
     def finish(self) -> None:
         """When all is over: what became of the unknown ones."""

@@ -12,6 +12,7 @@ from random import Random
 from typing import Any
 
 from hraft.interfaces import SnapshotPolicy, Timing
+from hraft.kv.bounds import StoreLimits
 from hraft.simulation.network import Faults
 
 #: What chance may do to a world, apart from its messages: see docs/simulation.md.
@@ -68,6 +69,10 @@ class Shape:
     patience_seconds: tuple[float, float]
     #: Whether clients hear of revisions, which ties all keys together and is harder to check.
     tells_revisions: bool
+    #: How many of the clients number their writes, and ask again until they know.
+    once_share: float
+    #: How much the store remembers of the past.
+    store_limits: StoreLimits
     #: How much goes into one message, and how many may be on their way: small ones tear apart what else would go together.
     append_entries_count: int
     inflight_messages_count: int
@@ -163,6 +168,12 @@ def draw_shape(seed: int, seconds: float = WORLD_SECONDS, **given: Any) -> Shape
         disk_seconds=(0.0005, random.choice((0.002, 0.01, 0.03, 0.1))),
         segment_bytes=random.choice((2_000, 8_000, 64_000)),
         padding_bytes=random.choice((0, 512, 4096)),
+        once_share=random.choice((0.0, 0.5, 1.0)),
+        store_limits=StoreLimits(
+            history_events_count=random.choice((10, 50, 500)),
+            sessions_count=random.choice((2, 10, 100)),
+            session_answers_count=random.choice((1, 4, 64)),
+        ),
     )
     return replace(shape, **given)
 

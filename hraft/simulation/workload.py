@@ -1,7 +1,7 @@
 """Clients of the key-value store: each asks one thing at a time, of any node, and writes down what it was told.
 
-Every value is written once, and every delete is one of a kind, so that the oracle knows each command by its bytes. A client that
-waits too long gives up and asks the next thing; its request takes its course.
+Every command is one of a kind, so that the oracle knows each by its bytes. A client that waits too long gives up and asks the
+next thing; its request takes its course. Some number their writes, and ask again until they know (exactly once).
 """
 
 from __future__ import annotations
@@ -13,20 +13,22 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from hraft.errors import NotLeader, OutcomeUnknown, ProposalDropped, ReadFailed
-from hraft.kv.commands import Delete, Set, SetMany, encode_command
-from hraft.kv.results import Written as StoreWritten
+from hraft.kv.commands import Once, OpenSession, encode_command
+from hraft.kv.results import NotDone, SessionOpened
 from hraft.kv.store import KeyValueStore
 from hraft.service import Applied
+from hraft.simulation.asking import Asking, draw, read
 from hraft.simulation.clock import Call, Process
-from hraft.simulation.history import Kind, Seen, Written, seen
+from hraft.simulation.history import Kind, Seen
 from hraft.simulation.oracle import Attempt
+from hraft.simulation.probe import check_read
 from hraft.simulation.story import Violation
 
 if TYPE_CHECKING:
     from hraft.simulation.node import SimulatedNode
     from hraft.simulation.world import World
 
-_READ_SHARE, _DELETE_SHARE, _SEVERAL_SHARE = 0.4, 0.06, 0.06
+_AGAIN_SECONDS = 0.2
 
 
 class Client:
@@ -36,12 +38,22 @@ class Client:
         self.name = name
         self._world = world
         self._random: Random = world.stream(f"client/{name}")
+        self._keys = [f"k{number}" for number in range(world.shape.keys_count)]
         self._favourite: str | None = None
         self._count = 0
         self._is_over = False
-        # The one thing asked, if any.
+        #: What it saw last of each key.
+        self._known: dict[str, Seen] = {}
+        #: Where it numbers its writes: who it is to the store, and the last number.
+        self._numbers_writes = self._random.random() < world.shape.once_share
+        self._session: int | None = None
+        self._serial = 0
+        # The one thing asked, if any; the process and the request that it waits for.
+        self._asking: Asking | None = None
+        self._attempt: Attempt | None = None
         self._token: int | None = None
         self._process: Process | None = None
+        self._request = 0
         self._giving_up: Call | None = None
 
     def start(self) -> None:
@@ -53,48 +65,61 @@ class Client:
 
     @property
     def is_waiting(self) -> bool:
-        return self._token is not None
+        return self._asking is not None
 
     def node_died(self, process: Process) -> None:
         """The connection broke."""
-        if process is self._process and self._token is not None:
+        if process is self._process and self._asking is not None:
+            if self._attempt is not None:
+                self._world.oracle.unknown(self._attempt)
             self._over()
 
     # --- asking ----------------------------------------------------------------------------------
 
     def _next(self) -> None:
         shape = self._world.shape
-        self._world.clock.schedule(self._random.expovariate(1 / shape.think_seconds), None, self._ask)
+        self._world.clock.schedule(self._random.expovariate(1 / shape.think_seconds), None, self._begin)
 
-    def _ask(self) -> None:
+    def _begin(self) -> None:
         if self._is_over:
             return
         node = self._choose_node()
-        if node is None or node.life is None:
+        if node is None:
             self._next()
             return
-        self._process = node.life.process
-        keys = [f"k{number}" for number in range(self._world.shape.keys_count)]
-        key, luck = self._random.choice(keys), self._random.random()
         self._giving_up = self._world.clock.schedule(self._patience_seconds(), None, self._gave_up)
-        if luck < _READ_SHARE:
-            self._token = self._world.history.invoke(self.name, Kind.GET, key)
-            self._process.callLater(0, self._read, node, self._token, key)
-            return
-        self._count += 1
-        value = f"{self.name}-{self._count}"
-        if luck < _READ_SHARE + _DELETE_SHARE:
-            self._token = self._world.history.invoke(self.name, Kind.DELETE, key)
-            command = _unlike_any_other(encode_command(Delete(key.encode())), value)
-        elif luck < _READ_SHARE + _DELETE_SHARE + _SEVERAL_SHARE and len(keys) > 1:
-            pair = self._random.sample(keys, 2)
-            self._token = self._world.history.invoke(self.name, Kind.SET, *pair, values=[value, value])
-            command = encode_command(SetMany(tuple((key.encode(), value.encode()) for key in pair)))
+        if self._numbers_writes and self._session is None:
+            # Of no interest to the history: it changes no key.
+            self._asking = Asking(Kind.SET, ("session",), ("",), command=OpenSession())
         else:
-            self._token = self._world.history.invoke(self.name, Kind.SET, key, values=[value])
-            command = encode_command(Set(key.encode(), value.encode()))
-        attempt = self._world.oracle.attempt(self.name, command)
-        self._process.callLater(0, self._write, node, self._token, attempt)
+            self._count += 1
+            self._asking = draw(self._random, self._keys, f"{self.name}-{self._count}", self._known)
+            expected, values = self._asking.expected, self._asking.values
+            self._token = self._world.history.invoke(
+                self.name, self._asking.kind, *self._asking.keys, values=values, expected=expected
+            )
+        self._attempt = self._new_attempt(self._asking)
+        self._ask(node)
+
+    def _new_attempt(self, asking: Asking) -> Attempt | None:
+        if asking.command is None:
+            return None
+        is_repeatable = self._session is not None and self._token is not None
+        if self._session is not None and is_repeatable:
+            self._serial += 1
+            command = encode_command(Once(self._session, self._serial, asking.command))
+        else:
+            command = encode_command(asking.command)
+        # Reads, deletes and sessions have no value that tells them from others.
+        self._count += 1
+        command = _unlike_any_other(command, f"{self.name}-{self._count}")
+        return self._world.oracle.attempt(self.name, command, is_repeatable)
+
+    def _ask(self, node: SimulatedNode) -> None:
+        assert node.life is not None
+        self._process = node.life.process
+        self._request += 1
+        self._process.callLater(0, self._read if self._attempt is None else self._write, node, self._request)
 
     def _choose_node(self) -> SimulatedNode | None:
         """Mostly the one that served well before."""
@@ -114,96 +139,147 @@ class Client:
 
     # --- writes ----------------------------------------------------------------------------------
 
-    def _write(self, node: SimulatedNode, token: int, attempt: Attempt) -> None:
+    def _write(self, node: SimulatedNode, request: int) -> None:
+        attempt = self._attempt
+        if attempt is None or request != self._request:
+            return  # It gave up before its request left.
         leads = node.state.leading is not None
         asked: Deferred[Applied] = node.service.submit(attempt.command)
         asked.addCallbacks(
-            self._written, self._not_written, callbackArgs=(token, attempt, leads), errbackArgs=(token, attempt)
+            self._written, self._not_written, callbackArgs=(request, attempt, leads), errbackArgs=(request, attempt)
         ).addErrback(self._world.broken)
 
-    def _written(self, applied: Applied, token: int, attempt: Attempt, leads: bool) -> None:
-        result = applied.result
-        if not isinstance(result, StoreWritten):
-            raise Violation("a good command was refused", f"{attempt.command!r}: {result}")
-        self._world.oracle.done(attempt, applied.index)
-        leader = self._world.leader()
+    def _written(self, applied: Applied, request: int, attempt: Attempt, leads: bool) -> None:
+        world = self._world
+        world.oracle.done(attempt, applied.index, applied.result)
+        leader = world.leader()
         if leader is not None:
-            self._world.answered(leader)
+            world.answered(leader)
         if not leads:
-            self._world.marks.hit("a write went through a follower")
-        if token == self._token:
-            tells = self._world.shape.tells_revisions
-            self._world.history.done(token, Written(True, result.revision, result.changed_count) if tells else Written())
-            self._heard()
+            world.marks.hit("a write went through a follower")
+        asking = self._asking
+        if request != self._request or asking is None:
+            return
+        result = applied.result
+        if isinstance(result, SessionOpened):
+            self._session, self._serial = result.client, 0
+        elif isinstance(result, NotDone):
+            self._refused(result, attempt)
+        elif self._token is not None:
+            told = asking.written(result, world.shape.tells_revisions)
+            if isinstance(told, tuple):
+                self._known.update(zip(asking.keys, told, strict=True))
+            elif not told.succeeded:
+                world.marks.hit("a compare-and-set was refused")
+                self._known.update(zip(asking.keys, asking.found(result, world.shape.tells_revisions), strict=True))
+            world.history.done(self._token, told)
+        self._heard()
 
-    def _not_written(self, failure: Failure, token: int, attempt: Attempt) -> None:
+    def _refused(self, result: NotDone, attempt: Attempt) -> None:
+        """The store does not know this client any more, or not so much of it."""
+        if result.code not in ("session_expired", "serial_expired"):
+            raise Violation("a good command was refused", f"{attempt.command!r}: {result}")
+        self._world.marks.hit("a client's session expired")
+        self._session = None
+        assert self._token is not None
+        if attempt.tries_count > 1:
+            self._world.history.unknown(self._token)
+        else:
+            self._world.history.not_done(self._token)
+
+    def _not_written(self, failure: Failure, request: int, attempt: Attempt) -> None:
         error = failure.value
         self._world.marks.failed(error)
         if isinstance(error, NotLeader | ProposalDropped):
             self._favourite = error.leader_id if isinstance(error, NotLeader) else None
             self._world.oracle.not_done(attempt)
-            if token == self._token:
-                self._world.history.not_done(token)
-                self._heard()
+            if request != self._request or self._ask_again(attempt):
+                return
+            if attempt.tries_count > 1:
+                self._unknown()  # This try was not done; of those before it, nobody knows.
+                return
+            if self._token is not None:
+                self._world.history.not_done(self._token)
+            self._heard()
         elif isinstance(error, OutcomeUnknown):
             self._world.oracle.unknown(attempt)
-            if token == self._token:
+            if request == self._request:
                 self._over()
         else:
             raise Violation("an error that a writer does not know", repr(error)) from error
 
+    def _ask_again(self, attempt: Attempt) -> bool:
+        """Whether a numbered write is asked for once more: it cannot be done twice."""
+        if not attempt.is_repeatable or self._is_over:
+            return False
+        self._process = None
+        self._request += 1
+        delay_seconds = self._random.uniform(0, _AGAIN_SECONDS)
+        self._world.clock.schedule(delay_seconds, None, self._again, (self._request, attempt))
+        return True
+
+    def _again(self, request: int, attempt: Attempt) -> None:
+        if request != self._request or self._attempt is not attempt:
+            return  # It gave up meanwhile.
+        node = self._choose_node()
+        if node is None:
+            self._ask_again(attempt)
+            return
+        self._world.oracle.asked_again(attempt)
+        self._ask(node)
+
     # --- reads -----------------------------------------------------------------------------------
 
-    def _read(self, node: SimulatedNode, token: int, key: str) -> None:
+    def _read(self, node: SimulatedNode, request: int) -> None:
         leads = node.state.leading is not None
         committed_index = self._world.ledger.commit_index
         asked: Deferred[int] = node.service.confirm_read()
         asked.addCallbacks(
-            self._confirmed, self._not_read, callbackArgs=(node, token, key, leads, committed_index), errbackArgs=(token,)
+            self._confirmed, self._not_read, callbackArgs=(node, request, leads, committed_index), errbackArgs=(request,)
         ).addErrback(self._world.broken)
 
-    def _confirmed(self, read_index: int, node: SimulatedNode, token: int, key: str, leads: bool, committed_index: int) -> None:
+    def _confirmed(self, read_index: int, node: SimulatedNode, request: int, leads: bool, committed_index: int) -> None:
         check_read(self._world, node, read_index, committed_index)
         if not leads:
             self._world.marks.hit("a read went through a follower")
-        if token != self._token:
+        if request != self._request or self._asking is None or self._token is None:
             return
         store = node.state_machine
         assert isinstance(store, KeyValueStore)
-        record = store.get(key.encode())
-        if record is None:
-            answer = seen(None)
-        elif self._world.shape.tells_revisions:
-            answer = Seen(record.value.decode(), record.mod_revision, record.version)
-        else:
-            answer = Seen(record.value.decode())
-        self._world.history.done(token, answer)
+        answer = read(store, self._asking, self._world.shape.tells_revisions)
+        self._known.update(zip(self._asking.keys, answer, strict=True))
+        self._world.history.done(self._token, answer)
         self._heard()
 
-    def _not_read(self, failure: Failure, token: int) -> None:
+    def _not_read(self, failure: Failure, request: int) -> None:
         error = failure.value
         self._world.marks.failed(error)
         if not isinstance(error, NotLeader | ReadFailed):
             raise Violation("an error that a reader does not know", repr(error)) from error
-        if token == self._token:
-            self._world.history.not_done(token)
+        if request == self._request and self._token is not None:
+            self._world.history.not_done(self._token)
             self._heard()
 
     # --- how it ends -----------------------------------------------------------------------------
 
     def _gave_up(self) -> None:
-        if self._token is not None:
+        if self._asking is not None:
             self._favourite = None
-            self._over()
+            self._unknown()
 
     def _over(self) -> None:
-        """Nobody knows what became of it."""
-        assert self._token is not None
-        self._world.history.unknown(self._token)
+        """Nobody knows what became of this request."""
+        if self._attempt is None or not self._ask_again(self._attempt):
+            self._unknown()
+
+    def _unknown(self) -> None:
+        if self._token is not None:
+            self._world.history.unknown(self._token)
         self._heard()
 
     def _heard(self) -> None:
-        self._token = self._process = None
+        self._asking = self._attempt = self._token = self._process = None
+        self._request += 1
         if self._giving_up is not None and self._giving_up.active():
             self._giving_up.cancel()
         self._giving_up = None
@@ -211,44 +287,7 @@ class Client:
             self._next()
 
 
-class Probe:
-    """One read, at a moment when an answer may be wrong: just elected, just resumed, just started."""
-
-    def __init__(self, world: World, node: SimulatedNode) -> None:
-        self._world = world
-        self._node = node
-        self._committed_index = 0
-
-    def start(self) -> None:
-        """Ask, in the process' next event."""
-        life = self._node.life
-        assert life is not None
-        life.process.callLater(0, self._ask)
-
-    def _ask(self) -> None:
-        self._committed_index = self._world.ledger.commit_index
-        asked = self._node.service.confirm_read()
-        asked.addCallbacks(self._confirmed, self._not_read).addErrback(self._world.broken)
-
-    def _confirmed(self, read_index: int) -> None:
-        check_read(self._world, self._node, read_index, self._committed_index)
-
-    def _not_read(self, failure: Failure) -> None:
-        self._world.marks.failed(failure.value)
-        failure.trap(NotLeader, ReadFailed)
-
-
-def check_read(world: World, node: SimulatedNode, read_index: int, committed_index: int) -> None:
-    """What was committed before a read was asked for is in its answer, and the answer is of a state that has it all."""
-    if read_index < committed_index:
-        what = f"{node.node_id} reads at {read_index}, but {committed_index} was committed before it was asked"
-        raise Violation("a read sees all that was committed before it", what)
-    applied_index = node.service.status().applied_index
-    if applied_index < read_index:
-        raise Violation("a read waits for its index", f"{node.node_id} answers at {applied_index} for {read_index}")
-
-
 def _unlike_any_other(command: bytes, name: str) -> bytes:
-    """The same command in other bytes: blanks between the fields spell the name."""
+    """The same command in other bytes: blanks before its first value spell the name."""
     digits = "".join(f"{byte:08b}" for byte in name.encode())
-    return command.replace(b",", b"," + digits.translate({ord("0"): " ", ord("1"): "\t"}).encode(), 1)
+    return command.replace(b":", b":" + digits.translate({ord("0"): " ", ord("1"): "\t"}).encode(), 1)

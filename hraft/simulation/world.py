@@ -32,11 +32,13 @@ from hraft.simulation.links import Links
 from hraft.simulation.marks import Marks
 from hraft.simulation.node import SimulatedNode
 from hraft.simulation.oracle import Oracle
+from hraft.simulation.probe import Probe
 from hraft.simulation.promises import Promises
 from hraft.simulation.safety import Safety
 from hraft.simulation.shape import Shape
 from hraft.simulation.story import Story, Violation
-from hraft.simulation.workload import Client, Probe
+from hraft.simulation.watcher import Watcher
+from hraft.simulation.workload import Client
 
 FORM_SECONDS = 60.0
 
@@ -48,13 +50,13 @@ class World:
     def __init__(
         self,
         shape: Shape,
-        make_state_machine: Callable[[], StateMachine] = KeyValueStore,
+        make_state_machine: Callable[[], StateMachine] | None = None,
         encode_result: Callable[[Any], bytes] = encode_result,
         decode_result: Callable[[bytes], Any] = decode_result,
         is_store: bool = True,
     ) -> None:
         self.shape = shape
-        self.make_state_machine = make_state_machine
+        self.make_state_machine = make_state_machine or partial(KeyValueStore, shape.store_limits)
         self.encode_result = encode_result
         self.decode_result = decode_result
         self.is_store = is_store
@@ -63,6 +65,7 @@ class World:
         self.marks = Marks()
         self.nodes: dict[str, SimulatedNode] = {}
         self.clients: list[Client] = []
+        self.watchers: list[Watcher] = []
         #: Who else hears of the death of a process.
         self.listeners: list[Any] = []
         self.network = Links(self.clock, self.stream("network"), shape.messages, self)
@@ -127,6 +130,9 @@ class World:
             client = Client(self, f"c{len(self.clients)}")
             self.clients.append(client)
             client.start()
+        watcher = Watcher(self, f"w{len(self.watchers)}")
+        self.watchers.append(watcher)
+        watcher.start()
 
     def up(self) -> list[SimulatedNode]:
         return [node for node in self.nodes.values() if node.is_up]
