@@ -153,7 +153,6 @@ class FailingDiskTests(Case):
             has_yet_to_fail = failing.disk.fault is not None
             self.assertEqual(has_yet_to_fail, failing.starts_count == lives_count, "it stopped if and only if its disk failed")
 
-
     def test_a_fault_that_strikes_in_a_later_life(self) -> None:
         """A crash between leaves it armed: it strikes once, and excuses one halt of the life that it strikes in."""
         cluster = self.cluster()
