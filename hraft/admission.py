@@ -84,13 +84,18 @@ class Admission:
         if found != cluster_id:
             raise WrongPeer(f"the cluster at --join is {found}, but this node's data directory belongs to cluster {cluster_id}")
 
-    async def ask_to_join(self, has_empty_log: bool) -> None:
+    async def ask_to_join(self, has_empty_log: Callable[[], bool]) -> None:
         """Until a member says that this node is in, or on its way. Raises ChangeRefused."""
 
         async def ask_one(target: Target) -> None:
-            request = {"addr": self._raft_address, "id": self._node_id, "empty_log": has_empty_log}
+            # An earlier try whose answer was lost may have made it a member since, whom the leader feeds: it must not be taken
+            # for a voter that lost its disk, neither for what it says now nor for what it said when this question left (D19).
+            said_empty = has_empty_log()
+            request = {"addr": self._raft_address, "id": self._node_id, "empty_log": said_empty}
             answer = await self._answer(target, "/join", request)
             if answer.code in (400, 403, 409):
+                if said_empty and not has_empty_log():
+                    raise _NotNow(answer.reason)
                 raise ChangeRefused(f"{target} refused to take {self._node_id} in: {answer.reason}")
             if not 200 <= answer.code < 300:
                 raise _NotNow(answer.reason)

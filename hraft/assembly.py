@@ -195,11 +195,11 @@ class HraftService(Service):
             self._start_node(cluster_id, bootstrap=False)
         assert self.node is not None
         await admission.check_cluster(self.node.cluster_id)
-        member = self.node.when_member()
+        node, member = self.node, self.node.when_member()
         while not member.called:
-            await admission.ask_to_join(self.node.has_empty_log)
+            await admission.ask_to_join(lambda: node.has_empty_log)
             await self._either(member, SECONDS_BETWEEN_ASKING)
-        return self.node
+        return node
 
     async def _tell_new_address(self, node: NodeService) -> None:
         """The others find a member where the configuration says. One that has moved must tell them."""
@@ -212,7 +212,7 @@ class HraftService(Service):
             return
         _log.info("{node}: tells the cluster that it has moved from {known} to {raft_address}", **fields)
         try:
-            await self._admission().ask_to_join(has_empty_log=False)
+            await self._admission().ask_to_join(lambda: False)
         except ChangeRefused as error:
             _log.error("{node}: goes on without its new address: {reason}", reason=str(error), **fields)
 

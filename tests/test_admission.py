@@ -85,23 +85,35 @@ class AdmissionTests(SynchronousTestCase):
     def test_joins_with_its_address_and_id(self) -> None:
         """And says that its log is empty, so that a wiped disk under an old id can be told (D19)."""
         self.answers[N0, "/join"] = [Answer(200, {})]
-        self.successResultOf(Deferred.fromCoroutine(self.admission.ask_to_join(has_empty_log=True)))
+        self.successResultOf(Deferred.fromCoroutine(self.admission.ask_to_join(lambda: True)))
         self.assertEqual([(N0, "/join", {"addr": "n9:12000", "id": "node9", "empty_log": True})], self.asked)
 
     def test_no_leader_now(self) -> None:
         """503 is a matter of time."""
         self.answers[N0, "/join"] = [Answer(503, {"detail": "no leader is known"}), Answer(202, {})]
-        joined = Deferred.fromCoroutine(self.admission.ask_to_join(has_empty_log=True))
+        joined = Deferred.fromCoroutine(self.admission.ask_to_join(lambda: True))
         self.assertIn("503 no leader is known", self.words[0])
         self.clock.pump([0.1] * 5)
         self.successResultOf(joined)
+
+    @pytest.mark.scenario("D19", "M20")
+    def test_no_longer_empty(self) -> None:
+        """A try that was lost on the way back made it a member, and it is fed. It must not go on saying that its log is empty, nor
+        is it the wiped voter that it is taken for, for what it said before: it gave up, and a voter was missing."""
+        is_empty = [True, True, True, False]  # Said to n0, to n1, and to n0 again, which answers too late.
+        self.answers[N0, "/join"] = [Answer(503, {}), Answer(409, {"detail": "its log is empty"}), Answer(200, {})]
+        joined = Deferred.fromCoroutine(self.admission.ask_to_join(lambda: is_empty.pop(0) if len(is_empty) > 1 else is_empty[0]))
+        self.clock.pump([0.1] * 5)
+        self.successResultOf(joined)
+        said = [request["empty_log"] for target, _, request in self.asked if target == N0 and request]
+        self.assertEqual([True, True, False], said)
 
     @pytest.mark.scenario("D19")
     def test_refused_for_good(self) -> None:
         """What no repetition can change ends the start, in the member's words."""
         for code in (400, 403, 409):
             self.answers[N0, "/join"] = [Answer(code, {"detail": "node9 was removed; use a new id"})]
-            joined = Deferred.fromCoroutine(self.admission.ask_to_join(has_empty_log=True))
+            joined = Deferred.fromCoroutine(self.admission.ask_to_join(lambda: True))
             refusal = self.failureResultOf(joined, ChangeRefused)
             self.assertIn("n0:11000 refused to take node9 in", str(refusal.value))
             self.assertIn("use a new id", str(refusal.value))

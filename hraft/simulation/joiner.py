@@ -44,15 +44,17 @@ class Joiner:
 
     def _ask_member(self, member: SimulatedNode, has_empty_log: bool) -> None:
         asked = member.service.join(self._node.node_id, self._node.address, has_empty_log)
-        asked.addCallbacks(self._taken_in, self._refused).addErrback(self._world.broken)
+        asked.addCallbacks(self._taken_in, self._refused, errbackArgs=(has_empty_log,)).addErrback(self._world.broken)
 
     def _taken_in(self, outcome: JoinOutcome) -> None:
         self.is_over = True
         self._world.story.tell("%s is taken in as a %s", self._node.node_id, outcome.role)
 
-    def _refused(self, failure: Failure) -> None:
+    def _refused(self, failure: Failure, said_empty: bool) -> None:
         error = failure.value
         self._world.marks.failed(error)
+        if said_empty and self._node.is_up and not self._node.service.has_empty_log:
+            return  # It has become a member since, and asks again.
         if isinstance(error, ChangeRefused) and not error.temporary:
             self.is_over = True
             self.refused = error
