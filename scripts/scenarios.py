@@ -1,6 +1,6 @@
 """Which situations of docs/scenarios.md have a test: counted from the marks and names of the tests alone.
 
-    python scripts/scenarios.py            coverage by letter, and what has no test yet
+    python scripts/scenarios.py            coverage by letter, and what has no test yet, with the reason
     python scripts/scenarios.py --tests    also the tests of each scenario
 """
 
@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+_WAITING = re.compile(r"^- \*\*([A-Z]\d+)\*\*: (.*)$", re.MULTILINE)
 _ROW = re.compile(r"^\| ([ELDRMTSCNOX]\d+) \| (.*?) \| [A-Z() a-z]*\|$", re.MULTILINE)
 _NAMED_AFTER = re.compile(r"test_([eldrmtscnox]\d+)(?:_|$)")
 
@@ -20,6 +21,11 @@ _NAMED_AFTER = re.compile(r"test_([eldrmtscnox]\d+)(?:_|$)")
 def statements() -> dict[str, str]:
     """Every scenario's statement by its id, in the page's order."""
     return dict(_ROW.findall((ROOT / "docs" / "scenarios.md").read_text("utf-8")))
+
+
+def reasons() -> dict[str, str]:
+    """Why a scenario has no test as yet, by its id."""
+    return dict(_WAITING.findall((ROOT / "docs" / "scenarios.md").read_text("utf-8")))
 
 
 def marked_tests() -> Iterator[tuple[str, str]]:
@@ -55,19 +61,24 @@ def report(tests_too: bool) -> Iterator[str]:
     yield f"all {sum(scenario in tests for scenario in known):2} of {len(known)}"
     if tests_too:
         yield from (f"{scenario:4} {test}" for scenario in known for test in sorted(set(tests.get(scenario, ()))))
+    why = reasons()
     yield "without a test:"
-    yield from (f"{scenario:4} {statement}" for scenario, statement in known.items() if scenario not in tests)
+    for scenario, statement in known.items():
+        if scenario not in tests:
+            yield f"{scenario:4} {statement}"
+            yield f"     {why[scenario]}" if scenario in why else f"no reason: {scenario}"
+    yield from (f"waits no more: {scenario}" for scenario in why if scenario in tests)
     yield from (f"unknown: {scenario} in {tests[scenario][0]}" for scenario in tests if scenario not in known)
 
 
 def main(arguments: list[str]) -> int:
-    """Print the report; exit status 1 when a mark names no scenario."""
+    """Print the report; exit status 1 when a mark names no scenario, or a scenario has neither test nor reason."""
     if set(arguments) - {"--tests"}:
         sys.stderr.write(__doc__ or "")
         return 64
     lines = list(report("--tests" in arguments))
     print("\n".join(lines))
-    return int(any(line.startswith("unknown:") for line in lines))
+    return int(any(line.startswith(("unknown:", "no reason:")) for line in lines))
 
 
 if __name__ == "__main__":

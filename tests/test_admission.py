@@ -98,8 +98,8 @@ class AdmissionTests(SynchronousTestCase):
 
     @pytest.mark.scenario("D19", "M20")
     def test_no_longer_empty(self) -> None:
-        """A try that was lost on the way back made it a member, and it is fed. It must not go on saying that its log is empty, nor
-        is it the wiped voter that it is taken for, for what it said before: it gave up, and a voter was missing."""
+        """A try that was lost on the way back made it a member, and it is fed. It must not go on saying that its log is empty,
+        nor is it the wiped voter that it is taken for, for what it said before: it gave up, and a voter was missing."""
         is_empty = [True, True, True, False]  # Said to n0, to n1, and to n0 again, which answers too late.
         self.answers[N0, "/join"] = [Answer(503, {}), Answer(409, {"detail": "its log is empty"}), Answer(200, {})]
         joined = Deferred.fromCoroutine(self.admission.ask_to_join(lambda: is_empty.pop(0) if len(is_empty) > 1 else is_empty[0]))
