@@ -32,15 +32,22 @@ class _Inode:
     seen: bytearray = field(default_factory=bytearray)
     synced: bytearray = field(default_factory=bytearray)
     changes: list[tuple[int, bytes | None]] = field(default_factory=list)
+    #: So many of the changes were to be synced when that failed: no later sync will write them, though a crash may find them.
+    failed_count: int = 0
 
     def change(self, offset: int, data: bytes | None) -> None:
         _apply(self.seen, offset, data)
         self.changes.append((offset, data))
 
     def sync(self) -> None:
-        for offset, data in self.changes:
+        for offset, data in self.changes[self.failed_count :]:
             _apply(self.synced, offset, data)
         self.changes.clear()
+        self.failed_count = 0
+
+    def sync_failed(self) -> None:
+        """As a kernel does: what could not be written counts as written from now on."""
+        self.failed_count = len(self.changes)
 
     def survivor(self, choose: Choose) -> bytearray:
         """What is found after a crash. Of each sector written, one of: lost, lost but the file grew, there."""
@@ -227,11 +234,17 @@ class SimulatedFile:
         self._inode.change(size, None)
 
     def fdatasync(self) -> None:
-        self._disk._begin("fdatasync", self.path)
-        self._inode.sync()
+        self._sync("fdatasync")
 
     def fsync(self) -> None:
-        self._disk._begin("fsync", self.path)
+        self._sync("fsync")
+
+    def _sync(self, operation: str) -> None:
+        try:
+            self._disk._begin(operation, self.path)
+        except OSError:
+            self._inode.sync_failed()
+            raise
         self._inode.sync()
 
     def close(self) -> None:

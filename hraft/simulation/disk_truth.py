@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
+from hraft.errors import FormatUnknown, LogCorrupted
 from hraft.interfaces import Recovered
 from hraft.raft.entry import ORIGIN, EntryId, HardState, Snapshot
 from hraft.raft.ready import Save
@@ -137,7 +138,10 @@ class WatchedStorage(DurableStorage):
         self._watcher = watcher
 
     def recover(self) -> Recovered:
-        recovered = super().recover()
+        try:
+            recovered = super().recover()
+        except (LogCorrupted, FormatUnknown) as error:
+            raise Violation("what a crash leaves can be read", str(error)) from error
         for truth in candidates(self.truth, self.pending):
             if truth.agrees(recovered):
                 break

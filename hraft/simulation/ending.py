@@ -11,6 +11,7 @@ from hraft.kv.commands import Set, encode_command
 from hraft.kv.store import KeyValueStore
 from hraft.raft.entry import EntryKind
 from hraft.service import Applied
+from hraft.simulation.bit_rot import look_at_damage
 from hraft.simulation.disk_truth import StorageWatcher, WatchedStorage
 from hraft.simulation.history import Kind
 from hraft.simulation.life import CLUSTER_ID
@@ -123,6 +124,7 @@ def _look_at_logs(world: World) -> None:
 
 def _look_at_disks(world: World) -> None:
     """After a power cut at this moment, with the worst luck, each disk would hold what it must (D14)."""
+    random = world.stream("damage")
     for node in world.nodes.values():
         if node.disk.has_failed:
             raise Violation("a node went on after its disk had failed", node.describe())
@@ -131,3 +133,4 @@ def _look_at_disks(world: World) -> None:
         storage = WatchedStorage(found, truth, CLUSTER_ID, world.shape.segment_bytes, 0, StorageWatcher())
         storage.pending = None if node.life is None else node.life.storage.pending
         storage.recover()
+        look_at_damage(node.disk, CLUSTER_ID, random)

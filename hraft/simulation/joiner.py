@@ -8,6 +8,7 @@ from twisted.python.failure import Failure
 
 from hraft.errors import ChangeRefused, NotLeader, PeerUnreachable, WrongPeer
 from hraft.interfaces import JoinOutcome
+from hraft.simulation.story import Violation
 
 if TYPE_CHECKING:
     from hraft.simulation.node import SimulatedNode
@@ -48,7 +49,13 @@ class Joiner:
 
     def _taken_in(self, outcome: JoinOutcome) -> None:
         self.is_over = True
+        if outcome.role == "voter":
+            self._world.clock.schedule(0.0, None, self._check)  # What is committed in this event is known after it.
         self._world.story.tell("%s is taken in as a %s", self._node.node_id, outcome.role)
+
+    def _check(self) -> None:
+        if not self._world.ledger.has_been_voter(self._node.node_id, self._node.address):
+            raise Violation("a joiner is told what is committed", f"{self._node.node_id} was told that it is a voter")
 
     def _refused(self, failure: Failure, said_empty: bool) -> None:
         error = failure.value

@@ -71,6 +71,11 @@ class Ledger:
         """Whether an entry of that term is committed."""
         return bool(self.committed) and self.committed[-1].term >= term
 
+    def has_been_voter(self, node_id: str, address: str) -> bool:
+        """Whether a configuration was committed in which that node is a voter, there."""
+        configurations = (entry.configuration for entry in self.committed if entry.configuration is not None)
+        return any(configuration.voters.get(node_id) == address for configuration in configurations)
+
     def check_committed(self, node_id: str, entry_id: EntryId) -> None:
         """A node takes this for committed, in its log or in its snapshot."""
         known = self.committed[entry_id.index - 1]

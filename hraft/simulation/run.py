@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -52,6 +53,8 @@ def run(selection: Selection) -> Outcome:
         end(world)
     except Violation as violation:
         rule, what = violation.rule, violation.what
+    except Exception:  # Raised by hraft outside of any event, where a fault or the ending asked something of it.
+        rule, what = "an exception escaped", traceback.format_exc()
     return Outcome(
         selection=selection,
         shape=shape,

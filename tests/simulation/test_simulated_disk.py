@@ -72,6 +72,23 @@ class CrashTests(TestCase):
         self.file.fsync()
         self.assertEqual(b"onew!", self.found(worst_luck)["d/file"])
 
+    def test_a_sync_that_failed(self) -> None:
+        """A kernel drops what it could not write: the next sync succeeds, and has not written it (D1)."""
+        self.disk.fsync_directory("d")
+        self.file.write(0, b"new")
+
+        def fault(operation: str, path: str) -> None:
+            raise OSError(errno.EIO, "it failed")
+
+        self.disk.fault = fault
+        self.assertRaises(OSError, self.file.fdatasync)
+        self.disk.fault = None
+        self.assertEqual((b"old", b"new"), (self.found(worst_luck)["d/file"], self.found(best_luck)["d/file"]))
+        self.file.write(3, b"er")
+        self.file.fdatasync()
+        self.assertEqual(b"newer", self.disk.contents()["d/file"])
+        self.assertEqual(b"older", self.found(worst_luck)["d/file"])
+
     def test_sectors(self) -> None:
         """A large write is torn anywhere between sectors, in any order."""
         self.disk.fsync_directory("d")

@@ -1,0 +1,29 @@
+"""All planted bugs, in the order in which they are shown."""
+
+from __future__ import annotations
+
+import bugs_of_disks as disks
+import bugs_of_elections as elections
+import bugs_of_logs as logs
+import bugs_of_members as members
+import bugs_of_services as services
+from planted_bug import PlantedBug
+
+BUGS: tuple[PlantedBug, ...] = (
+    *elections.ELECTION,
+    *logs.LOG,
+    *members.LOST_DISKS,
+    *members.MEMBERSHIP,
+    *members.READS,
+    *logs.SNAPSHOTS,
+    *elections.TRANSFER,
+    *disks.JOURNAL,
+    *disks.SNAPSHOT_FILES,
+    *disks.DIRECTORY,
+    *services.CLIENTS,
+    *services.SAVES,
+    *services.SNAPSHOTS_ON_THE_WAY,
+    *services.MEMBERS,
+    *services.PEERS,
+    *services.STORE,
+)
