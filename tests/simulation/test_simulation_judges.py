@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from unittest import TestCase
+from unittest.mock import patch
 
 from hraft.interfaces import Recovered
 from hraft.kv.commands import Set, encode_command
@@ -248,6 +249,20 @@ class WorldTests(TestCase):
         self.cluster.crash(self.follower.node_id)
         self.follower.truth.hard_state = HardState(99, None)
         with self.assertRaisesRegex(PromiseBroken, "the disk lost or changed what was saved"):
+            self.cluster.restart()
+
+    def test_a_joiner_told_too_early(self) -> None:
+        """It would serve as a voter of a cluster that may yet forget it."""
+        with patch("hraft.service.joining.Joining._is_committed_voter", return_value=True):
+            self.cluster.join()
+            self.assertIn("a joiner is told what is committed", self.complaint())
+
+    def test_a_log_that_cannot_be_read(self) -> None:
+        """A node is never kept from starting by what a crash of its own left."""
+        self.cluster.crash(self.follower.node_id)
+        path, data = next((path, data) for path, data in self.follower.disk.contents().items() if "/log/" in path)
+        self.follower.disk.put(path, b"junk" + data[4:])
+        with self.assertRaisesRegex(PromiseBroken, "what a crash leaves can be read"):
             self.cluster.restart()
 
     def test_states_that_differ(self) -> None:
