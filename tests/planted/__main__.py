@@ -18,7 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from finders import found_by_simulator, found_by_tests
-from findings import PAGE, Finding, read, write
+from findings import PAGE, Finding, write
 from planted_bug import PlantedBug, plant
 from table import BUGS
 
@@ -53,6 +53,13 @@ def find(bug: PlantedBug, options: argparse.Namespace) -> Finding:
     return Finding(test, worlds, broken)
 
 
+def tell(bug: PlantedBug, finding: Finding) -> None:
+    """Three lines."""
+    sys.stdout.write(f"{bug.rule:7} {bug.what}\n        test:   {finding.test or '-'}\n")
+    sys.stdout.write(f"        worlds: {finding.worlds or '-'} {finding.broken or bug.unseen}\n")
+    sys.stdout.flush()
+
+
 def main() -> int:
     """See the module's docstring."""
     options = parser().parse_args()
@@ -64,18 +71,16 @@ def main() -> int:
     missed = []
     with ThreadPoolExecutor(options.jobs) as pool:
         running = {pool.submit(find, bug, options): bug for bug in bugs}
-        for done in as_completed(running):
-            bug, finding = running[done], done.result()
-            sys.stdout.write(f"{bug.rule:7} {bug.what}\n        test:   {finding.test or '-'}\n")
-            sys.stdout.write(f"        worlds: {finding.worlds or '-'} {finding.broken or bug.unseen}\n")
-            sys.stdout.flush()
-            if finding.worlds_count is None and (not finding.test or (not bug.unseen and not options.tests_only)):
-                missed.append(bug.rule)
-            if options.write:
-                text = PAGE.read_text("utf-8")
-                findings = read(text)
-                findings[bug.rule] = findings.get(bug.rule, Finding()).updated(finding)
-                PAGE.write_text(write(text, findings), "utf-8")
+        try:
+            for done in as_completed(running):
+                bug, finding = running[done], done.result()
+                tell(bug, finding)
+                if finding.worlds_count is None and (not finding.test or (not bug.unseen and not options.tests_only)):
+                    missed.append(bug.rule)
+                if options.write:
+                    PAGE.write_text(write(PAGE.read_text("utf-8"), {bug.rule: finding}), "utf-8")
+        finally:
+            pool.shutdown(cancel_futures=True)
     sys.stdout.write(f"{len(bugs) - len(missed)} of {len(bugs)} found; not found: {', '.join(missed) or 'none'}\n")
     return 1 if missed else 0
 

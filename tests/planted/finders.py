@@ -5,6 +5,7 @@ Each runs in a process of its own with the planted copy in front of everything e
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -32,7 +33,7 @@ _LAST = ("test_transcripts.py", "test_step_fuzz.py")
 _NEVER = ("test_worlds.py",)
 
 _WORLDS = f"""
-import resource, signal, sys, time
+import json, resource, signal, sys, time
 from hraft.simulation.command import run_quietly
 from hraft.simulation.shape import Selection
 
@@ -53,10 +54,10 @@ while seed < seeds_count and time.monotonic() < deadline:
     seed += 1
     if not outcome.is_good:
         lines = outcome.what.strip().splitlines() or [""]
-        print(seed, outcome.rule, lines[-1 if "Traceback" in lines[0] else 0], sep="\\t")
+        print(json.dumps([seed, outcome.rule, lines[-1 if "Traceback" in lines[0] else 0]]))
         break
 else:
-    print(seed, "", "", sep="\\t")
+    print(json.dumps([seed, "", ""]))
 """
 
 
@@ -74,11 +75,9 @@ def found_by_simulator(folder: Path, seeds_count: int, seconds: float, limit_sec
     timeout_seconds = limit_seconds + 10 * WORLD_CPU_SECONDS
     arguments = (str(seeds_count), str(seconds), str(limit_seconds))
     status, output = run_planted(folder, [sys.executable, "-c", _WORLDS, *arguments], timeout_seconds)
-    last = output.splitlines()[-1] if output else ""
-    if status or last.count("\t") < 2:
+    if status:
         raise RuntimeError(f"the simulator itself ends with status {status}: {output[-1000:]}")
-    count, rule, what = last.split("\t", 2)
-    return Worlds(int(count), rule, what)
+    return Worlds(*json.loads(output.splitlines()[-1]))
 
 
 def found_by_tests(folder: Path, area: str) -> str:

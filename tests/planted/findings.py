@@ -12,7 +12,7 @@ from table import BUGS
 
 PAGE = ROOT / "docs" / "planted-bugs.md"
 HEADING = "## Findings\n"
-_ROW = re.compile(r"^\| ([^|]+) \| [^|]* \| ([^|]*) \| ([^|]*) \| ([^|]*) \|$", re.MULTILINE)
+_ROW = re.compile(r"^\| (\w*\d[^|]*) \| [^|]* \| ([^|]*) \| ([^|]*) \| ([^|]*) \|$", re.MULTILINE)
 _NONE = "-"
 
 
@@ -43,8 +43,11 @@ def read(text: str) -> dict[str, Finding]:
     return {rule: Finding(*found) for rule, *found in cells}
 
 
-def write(text: str, findings: dict[str, Finding]) -> str:
-    """The page with other findings. What stands above them stays."""
+def write(text: str, later: dict[str, Finding]) -> str:
+    """The page with what later runs have found. What stands above the findings stays."""
+    findings = read(text)
+    for rule, finding in later.items():
+        findings[rule] = findings.get(rule, Finding()).updated(finding)
     return "\n".join((text.partition(HEADING)[0] + HEADING, *_summary(findings), "", *_table(findings), ""))
 
 
