@@ -12,30 +12,27 @@ from typing import Any
 from uuid import uuid4
 
 from twisted.application.service import Service
-from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
-from twisted.internet.protocol import Factory
+from twisted.internet.defer import CancelledError, Deferred, fail, maybeDeferred
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
-from twisted.web.resource import Resource
 
 from hraft.addresses import parse_advertised
 from hraft.admission import Admission, ask_over_http
 from hraft.endpoints import Listener, client_endpoint, listen
-from hraft.errors import BadAddress, ChangeRefused, DirectoryUnusable, HraftError, PortUnusable
+from hraft.errors import BadAddress, ChangeRefused, DirectoryUnusable, HraftError, PortUnusable, ProposalDropped, ReadFailed
 from hraft.interfaces import PeerIdentity, StateMachine, Storage
 from hraft.kv.store import KeyValueStore
 from hraft.peers.transport import AmpTransport
 from hraft.process import OneThread, end_at_once, use_monotonic_time
-from hraft.service import NodeService
+from hraft.service import Applied, NodeService
 from hraft.settings import NodeSettings
 from hraft.storage.directory import DataDirectory, Identity
 from hraft.storage.durable import DurableStorage
 from hraft.storage.files import LocalFileSystem
 from hraft.storage.memory import MemoryStorage
+from hraft.waiting_room import RaftPort, WaitingRoom
 from hraft.web.keys import KeyApi
-from hraft.web.problems import NOT_DONE, retry_later
 from hraft.web.site import HttpSite
-from hraft.web.tree import give
 
 #: How long the web may take to deliver its last answers when the node stops.
 DRAIN_TIMEOUT_SECONDS = 1.0
@@ -70,11 +67,32 @@ class HraftService(Service):
         self._halt = halt
         self._directory = DataDirectory(settings.directory) if settings.directory is not None else None
         self._node_id = settings.node_id or settings.raft_address
-        self._site = HttpSite(_WaitingRoom(), reactor)  # type: ignore[no-untyped-call]
-        self._raft_port = _RaftPort()
+        self._site = HttpSite(WaitingRoom(), reactor)  # type: ignore[no-untyped-call]
+        self._raft_port = RaftPort()
         self._listeners: list[Listener] = []
         self._threads = (OneThread(reactor, "writer"), OneThread(reactor, "snapshots"))
         self._coming_in: Deferred[None] | None = None
+
+    # --- what an application asks ----------------------------------------------------------------
+
+    def submit(self, command: bytes) -> Deferred[Applied]:
+        """Have a command (one JSON text on one line) applied by all nodes; on any of them. Fires when that is done.
+
+        Fails with BadCommand, NotLeader, ProposalDropped (certainly not done) or OutcomeUnknown, within PROPOSE_TIMEOUT_SECONDS.
+        """
+        if self.node is None:
+            return fail(ProposalDropped("this node has not joined its cluster yet"))
+        return self.node.submit(command)
+
+    def read(self) -> Deferred[Any]:
+        """The state machine, once it has all that was acknowledged before this call; on any node. To be looked at, not kept.
+
+        Fails with ReadFailed or NotLeader, within READ_TIMEOUT_SECONDS.
+        """
+        node = self.node
+        if node is None:
+            return fail(ReadFailed("this node has not joined its cluster yet"))
+        return node.confirm_read().addCallback(lambda _: node.state_machine)
 
     # --- starting --------------------------------------------------------------------------------
 
@@ -271,28 +289,3 @@ class HraftService(Service):
             thread.stop()
         if self._directory is not None:
             self._directory.close()
-
-
-class _RaftPort(Factory):
-    """Listens before there is anything to talk to: whoever comes too early is closed, and will come again."""
-
-    noisy = False
-
-    def __init__(self) -> None:
-        self._inner: Any = None
-
-    def open(self, inner: Any) -> None:
-        self._inner = inner
-
-    def buildProtocol(self, addr: Any) -> Any:
-        return None if self._inner is None else self._inner.buildProtocol(addr)
-
-
-class _WaitingRoom(Resource):
-    """What clients are told until the node knows which cluster it belongs to."""
-
-    isLeaf = True
-
-    def render(self, request: Any) -> bytes:
-        detail = "this node has not joined its cluster yet, and keeps trying"
-        return give(request, retry_later("joining", detail, outcome=NOT_DONE).answer(request.method))

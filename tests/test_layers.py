@@ -34,9 +34,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "settings": {"addresses", "interfaces"},
     "options": {*BASE, "__init__", "addresses", "interfaces", "settings"},
     "admission": {*BASE, "addresses", "endpoints"},
+    "waiting_room": {"web"},
     "assembly": {
         *{*SHAPES, "codec", "kv", "storage", "peers", "service", "web"},
-        *{"addresses", "endpoints", "process", "settings", "admission"},
+        *{"addresses", "endpoints", "process", "settings", "admission", "waiting_room"},
     },
     "tap": {"errors", "options", "process", "log_file", "assembly"},
 }
