@@ -41,6 +41,16 @@ class StateMachine(Protocol):
         """
 
 
+class Observer(Protocol):
+    """Who wants to know what becomes of a node. Its methods return soon and never raise."""
+
+    def applied(self) -> None:
+        """Called after each turn in which entries were applied, or a snapshot took the state machine's place."""
+
+    def leading(self, term: int | None) -> None:
+        """This node leads in this term from now on; None: it does not lead any more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Recovered:
     """What a data directory held: `entries` are contiguous and follow `base`; `base.index <= snapshot.index` if there is one.

@@ -24,6 +24,7 @@ from hraft.interfaces import (
     ForwardProposal,
     ForwardReadIndex,
     JoinOutcome,
+    Observer,
     Recovered,
     Request,
     SnapshotPolicy,
@@ -108,8 +109,13 @@ class NodeService(Service):
         self._decode_result = decode_result
         self._events = Events(node_id)
         self._running: Running | None = None
+        self._observers: list[Observer] = []
         #: Why nothing is taken in: not started yet, stopping, or halted.
         self._closed_reason = "this node has not started"
+
+    def observe(self, observer: Observer) -> None:
+        """Tell this from now on what becomes of this node, also when it has not started yet."""
+        self._observers.append(observer)
 
     # --- clients ---------------------------------------------------------------------------------
 
@@ -230,7 +236,7 @@ class NodeService(Service):
         check_clock(self._around.clock)
         recovered = self._recover()
         running = self._running = Running(
-            self._around, recovered, self._state_machine, self._decode_result, self._halt, self._events
+            self._around, recovered, self._state_machine, self._decode_result, self._halt, self._events, self._observers
         )
         status = running.node.status()
         self._events.recovered(recovered.notes, status.term, status.last.index, status.snapshot_index)

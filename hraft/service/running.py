@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 
 from hraft.codec import check_command
 from hraft.errors import NotLeader
-from hraft.interfaces import ChunkEnvelope, Receivers, Recovered, Request, SnapshotChunk, StateMachine
+from hraft.interfaces import ChunkEnvelope, Observer, Receivers, Recovered, Request, SnapshotChunk, StateMachine
 from hraft.raft.configuration import Configuration
 from hraft.raft.node import RaftNode
 from hraft.raft.ready import ReadReady, Role, Save
@@ -43,12 +43,14 @@ class Running:
         decode_result: Callable[[bytes], Any],
         halt: Callable[[str], None],
         events: Events,
+        observers: Sequence[Observer] = (),
     ) -> None:
         """Wire it all, and restore the snapshot before anything is served (R8). Raises LogCorrupted."""
         self._clock = clock = around.clock
         self._node_id = node_id = around.node_id
         self._transport = transport = around.transport
         self._events = events
+        self._observers = observers
         storage, background, writer = around.storage, around.run_in_background, around.run_in_writer
         timing = around.timing
         node = self.node = RaftNode(
@@ -153,6 +155,8 @@ class Running:
                 # What is committed will be applied here and answered; of the rest nobody here can know (C4, C5).
                 self.proposals.fail_after(node.commit_index, f"this node stopped leading term {self._leading_term}")
             self._leading_term = leading_term
+            for observer in self._observers:
+                observer.leading(leading_term)
         if node.configuration is not self._configuration:
             self._follow_configuration()
         self.receiving.turned()
@@ -184,6 +188,8 @@ class Running:
         self.reads.applied(self.applying.applied_id.index)
         self.compaction.consider()
         self._look_at_waiting()
+        for observer in self._observers:
+            observer.applied()
 
     def _follow_configuration(self) -> None:
         """Speak with the members of the configuration in force and with nobody else, least of all with former ones (M6, M14)."""
