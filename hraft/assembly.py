@@ -23,7 +23,7 @@ from hraft.errors import BadAddress, ChangeRefused, DirectoryUnusable, HraftErro
 from hraft.interfaces import PeerIdentity, StateMachine, Storage
 from hraft.kv.store import KeyValueStore
 from hraft.peers.transport import AmpTransport
-from hraft.process import OneThread, end_at_once, use_monotonic_time
+from hraft.process import OneThread, end_at_once, files_count, use_monotonic_time
 from hraft.service import Applied, NodeService
 from hraft.settings import NodeSettings
 from hraft.storage.directory import DataDirectory, Identity
@@ -32,7 +32,7 @@ from hraft.storage.files import LocalFileSystem
 from hraft.storage.memory import MemoryStorage
 from hraft.waiting_room import RaftPort, WaitingRoom
 from hraft.web.keys import KeyApi
-from hraft.web.site import HttpSite
+from hraft.web.site import HttpSite, connections_count
 
 #: How long the web may take to deliver its last answers when the node stops.
 DRAIN_TIMEOUT_SECONDS = 1.0
@@ -67,7 +67,7 @@ class HraftService(Service):
         self._halt = halt
         self._directory = DataDirectory(settings.directory) if settings.directory is not None else None
         self._node_id = settings.node_id or settings.raft_address
-        self._site = HttpSite(WaitingRoom(), reactor)  # type: ignore[no-untyped-call]
+        self._site = HttpSite(WaitingRoom(), reactor, connections_count(files_count(reactor)))  # type: ignore[no-untyped-call]
         self._raft_port = RaftPort()
         self._listeners: list[Listener] = []
         self._threads = (OneThread(reactor, "writer"), OneThread(reactor, "snapshots"))

@@ -15,8 +15,8 @@ REFUSED_LINGER_SECONDS = 2.0
 #: How long a closing connection may take to deliver what was written to it.
 HTTP_CLOSE_TIMEOUT_SECONDS = 15.0
 IDLE_CONNECTION_TIMEOUT_SECONDS = 60.0
-#: Below the usual limit of 1,024 file descriptors, so that clients leave some for peers and files.
-HTTP_CONNECTIONS_COUNT = 512
+#: Fewer where the process may not have so many open files; see RESERVED_FILES_COUNT.
+HTTP_CONNECTIONS_COUNT = 2048
 #: Refused clients that have not gone yet. They are beside HTTP_CONNECTIONS_COUNT; when there are more the first is cut.
 HTTP_REFUSED_COUNT = 128
 #: What a client may send ahead, beside what one read brings, while it waits for an answer.
@@ -25,6 +25,20 @@ PIPELINED_BYTES = 16 * 1024
 PIPELINED_COUNT = 16
 PROPOSE_TIMEOUT_SECONDS = 10.0
 JOIN_TIMEOUT_SECONDS = 10.0
+
+# --- watches -------------------------------------------------------------------------------------
+#: Never more than three quarters of the connections, either: the others are for those who ask.
+WATCHERS_COUNT = 1536
+#: A watcher is sent so much at a time, and what it has not read of that is all that is kept for it.
+WATCH_PORTION_BYTES = 64 * 1024
+#: Changes that those behind are told of in one turn of the reactor, all together.
+WATCH_TURN_CHANGES_COUNT = 1000
+#: A watcher that does not read a portion within this time is cut off.
+WATCH_UNREAD_SECONDS = 30.0
+#: After such a silence a watcher is told that there is nothing to tell.
+WATCH_SILENCE_SECONDS = 15.0
+#: How often the two are looked at.
+WATCH_LOOK_SECONDS = 1.0
 
 # --- one entry, one batch ------------------------------------------------------------------------
 #: A body of REQUEST_BODY_BYTES grows when its bytes are escaped as JSON: six bytes for one at the worst.
@@ -92,6 +106,10 @@ PEER_ERROR_BYTES = 4096
 #: A leader that answers at all has answered by then: also a join, with its dial-back.
 FORWARD_TIMEOUT_SECONDS = max(PROPOSE_TIMEOUT_SECONDS, JOIN_TIMEOUT_SECONDS) + PEER_DIAL_TIMEOUT_SECONDS + 1.0
 MEMBERS_COUNT = 64
+#: Open files that clients leave: for peers, who have two connections in each direction, for refused clients, and for the disk.
+RESERVED_FILES_COUNT = PEER_CONNECTIONS_COUNT + 2 * MEMBERS_COUNT + HTTP_REFUSED_COUNT + 64
+#: Open files that a node can make use of.
+FILES_COUNT = HTTP_CONNECTIONS_COUNT + RESERVED_FILES_COUNT
 
 # --- the service ---------------------------------------------------------------------------------
 WAITING_PROPOSALS_COUNT = 100_000

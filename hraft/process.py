@@ -9,15 +9,20 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, NoReturn
 
 from twisted.internet.defer import Deferred, fail
+from twisted.internet.selectreactor import SelectReactor
 from twisted.python.failure import Failure
 from twisted.python.runtime import seconds as wall_clock_seconds
 
 from hraft.log_file import has_room
+
+#: What select(2) can look at, whatever the process may open: FD_SETSIZE.
+_SELECT_FILES_COUNT = 1024
 
 
 def use_monotonic_time(reactor: Any) -> None:
@@ -34,6 +39,31 @@ def use_monotonic_time(reactor: Any) -> None:
     reactor.seconds = time.monotonic
     if reactor.seconds() > time.monotonic():
         raise RuntimeError("this reactor cannot be put on monotonic time")
+
+
+def files_count(reactor: Any) -> int:
+    """How many files this process may have open, and this reactor can look at."""
+    try:
+        import resource
+    except ImportError:  # No POSIX, no such limit.
+        return _SELECT_FILES_COUNT
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _SELECT_FILES_COUNT if isinstance(reactor, SelectReactor) else sys.maxsize
+    return most if soft == resource.RLIM_INFINITY else min(soft, most)
+
+
+def allow_files(wanted_count: int) -> None:
+    """Raise the limit on this process's open files to `wanted_count`, or as far as it may be raised."""
+    try:
+        import resource
+    except ImportError:
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted_count if hard == resource.RLIM_INFINITY else min(hard, wanted_count)
+    if resource.RLIM_INFINITY != soft < most:
+        # Whoever forbids it has a reason, and the number of clients will follow the limit.
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 class OneThread:

@@ -9,11 +9,12 @@ from typing import Any
 
 from twisted.application.service import IService, MultiService
 
+from hraft import limits
 from hraft.assembly import HraftService
 from hraft.errors import HraftError
 from hraft.log_file import UnhurriedFile
 from hraft.options import Options
-from hraft.process import use_monotonic_time
+from hraft.process import allow_files, use_monotonic_time
 
 __all__ = ["Options", "makeService"]
 
@@ -34,6 +35,7 @@ def makeService(options: Options, reactor: Any = None) -> IService:
     if reactor is None:
         from twisted.internet import reactor
     use_monotonic_time(reactor)
+    allow_files(limits.FILES_COUNT)
     # `twist` begins its log after this, with the file that it finds here.
     twist = getattr(options, "parent", None)
     if twist is not None and twist.get("logFile") is not None:

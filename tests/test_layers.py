@@ -39,7 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *{*SHAPES, "codec", "kv", "storage", "peers", "service", "web"},
         *{"addresses", "endpoints", "process", "settings", "admission", "waiting_room"},
     },
-    "tap": {"errors", "options", "process", "log_file", "assembly"},
+    "tap": {*BASE, "options", "process", "log_file", "assembly"},
 }
 PURE = {"raft", "kv"}
 FORBIDDEN_IN_PURE = {"twisted", "time", "random", "os", "socket", "threading", "datetime", "asyncio", "logging", "uuid"}

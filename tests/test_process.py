@@ -10,9 +10,10 @@ from queue import SimpleQueue
 from typing import Any
 
 import pytest
+from twisted.internet.selectreactor import SelectReactor
 from twisted.trial.unittest import SynchronousTestCase
 
-from hraft.process import OneThread
+from hraft.process import OneThread, files_count
 
 
 class PatientReactor:
@@ -98,3 +99,28 @@ class OneThreadTests(SynchronousTestCase):
         script = "import io, sys; from hraft.process import end_at_once; sys.stderr = io.StringIO(); end_at_once('full')"
         done = subprocess.run([sys.executable, "-c", script], timeout=30, capture_output=True)
         self.assertEqual((1, b"hraft: full\n"), (done.returncode, done.stderr))
+
+
+class FilesTests(SynchronousTestCase):
+    """How many files may be open decides how many clients a node can take."""
+
+    def limits_after(self, wanted_count: int, soft: int, hard: int) -> list[int]:
+        """In a process of its own, for a hard limit that was lowered stays so."""
+        code = (
+            "import resource, sys; from hraft.process import allow_files, files_count; from twisted.internet.task import Clock\n"
+            f"resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard})); allow_files({wanted_count})\n"
+            "print(files_count(Clock()), *resource.getrlimit(resource.RLIMIT_NOFILE))"
+        )
+        done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60)
+        return [int(word) for word in done.stdout.split()]
+
+    def test_the_soft_limit_is_raised_as_far_as_needed(self) -> None:
+        """Up to the hard one; never lowered."""
+        self.assertEqual([300, 300, 400], self.limits_after(300, 200, 400))
+        self.assertEqual([400, 400, 400], self.limits_after(500, 200, 400))
+        self.assertEqual([350, 350, 400], self.limits_after(300, 350, 400))
+
+    def test_select_sees_no_more_than_1024(self) -> None:
+        """A client beyond would end that reactor's loop."""
+        reactor = SelectReactor.__new__(SelectReactor)
+        self.assertLessEqual(files_count(reactor), 1024)

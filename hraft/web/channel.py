@@ -191,6 +191,13 @@ class Channel(HTTPChannel):
         self.paused = False
         super().resumeProducing()
         self.dataReceived(b"")
+        if self._is_handling and not self._waitingForTransport and self._ahead_bytes <= limits.PIPELINED_BYTES:
+            # An answer that lasts, like a watch, ends when its client hangs up, of which one learns by reading.
+            self._networkProducer.resumeProducing()
+
+    @property
+    def _ahead_bytes(self) -> int:
+        return sum(map(len, self._dataBuffer))
 
     # --- refusing --------------------------------------------------------------------------------
 

@@ -42,7 +42,7 @@ class KeyApi:
     """The HTTP face of one node. With `forward`, writes that come to a follower are passed to the leader."""
 
     def __init__(self, node: Node, forward: bool = False) -> None:
-        self._node = node
+        self.node = self._node = node
         self._forward = forward
         #: Path -> method -> what answers. All that begins with /key/ is /key.
         self.routes: Mapping[bytes, Mapping[bytes, Function]] = {

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 
-from hraft.interfaces import JoinOutcome, StateMachine
+from hraft.interfaces import JoinOutcome, Observer, StateMachine
 from hraft.raft.ready import NodeStatus
 
 
@@ -58,5 +58,8 @@ class Node(Protocol):
 
     def confirm_read(self) -> Deferred[int]:
         """Fires when whatever was acknowledged before the call can be read from this node's state machine."""
+
+    def observe(self, observer: Observer) -> None:
+        """Have this told from now on of what happens."""
 
     def join(self, node_id: str, address: str, empty_log: bool | None = None) -> Deferred[JoinOutcome]: ...

@@ -19,6 +19,8 @@ from hraft.web.channel import BoundedRequest, Channel
 from hraft.web.keys import KeyApi
 from hraft.web.problems import NOT_DONE, Problem, retry_later
 from hraft.web.tree import KleinTree
+from hraft.web.watch.hub import Hub
+from hraft.web.watch.resource import PATH, WatchResource
 
 #: Where there is no httptools, as on PyPy, every connection is twisted.web's from the beginning.
 HAS_FRONT = find_spec("httptools") is not None
@@ -51,10 +53,14 @@ class HttpSite(Site):
         self._drained: list[Deferred[None]] | None = None
         self._clock = clock
         self._api: KeyApi | None = None
+        self._watches: Hub | None = None
 
     def serve(self, api: KeyApi, has_front: bool = HAS_FRONT) -> None:
         """Give this API to whoever asks; with `has_front`, plain requests without the cost of twisted.web."""
-        self.resource = KleinTree(api)
+        watchers_count = min(limits.WATCHERS_COUNT, self._connections_count * 3 // 4)
+        watches = WatchResource(api.node, self._clock, api.failed, watchers_count)
+        self._watches = watches.hub
+        self.resource = KleinTree(api, {PATH: watches})
         if has_front:
             self._api = api
             self._server_and_date = ServerAndDate()
@@ -64,6 +70,8 @@ class HttpSite(Site):
         deferred: Deferred[None] = Deferred()
         if self._drained is None:
             self._drained = []
+            if self._watches is not None:
+                self._watches.stop()
             for connection in list(self._connections):
                 connection.finish()
         self._drained.append(deferred)
@@ -141,6 +149,11 @@ class HttpSite(Site):
 
     def stopFactory(self) -> None:
         pass
+
+
+def connections_count(files_count: int) -> int:
+    """How many clients a process can serve that may have so many open files: peers, the disk and refused clients need some."""
+    return max(1, min(limits.HTTP_CONNECTIONS_COUNT, files_count - limits.RESERVED_FILES_COUNT))
 
 
 def _too_many(count: int) -> Problem:

@@ -28,9 +28,11 @@ class KleinTree(Resource):
 
     isLeaf = True
 
-    def __init__(self, api: KeyApi) -> None:
+    def __init__(self, api: KeyApi, streams: Mapping[bytes, Any] | None = None) -> None:
+        """`streams`: the resources, by their paths, whose answers are no Answer since they have no end."""
         super().__init__()  # type: ignore[no-untyped-call]
         self._api = api
+        self._streams = streams or {}
         app = Klein()
         for path, functions in api.routes.items():
             methods = [method.decode() for method in functions]
@@ -44,6 +46,8 @@ class KleinTree(Resource):
             request.getRequestHostname().decode()
         except UnicodeDecodeError:  # Klein would log a traceback, and answer with HTML.
             return give(request, _bad_request().answer(request.method))
+        if request.path in self._streams:
+            return self._streams[request.path].render(request)
         try:
             route = route_of(request.path)
             if route != request.path:

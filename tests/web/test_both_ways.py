@@ -12,6 +12,7 @@ import test_cluster_routes
 import test_hraftd_contract
 import test_keys
 import test_site
+import test_watch
 import web_doubles
 
 
@@ -34,5 +35,5 @@ def _without_front(module: ModuleType) -> dict[str, type]:
     return {f"{value.__name__}WithoutFront": type(f"{value.__name__}WithoutFront", (_WithoutFront, value), {}) for value in own}
 
 
-for _module in (test_cluster_routes, test_hraftd_contract, test_keys, test_site):
+for _module in (test_cluster_routes, test_hraftd_contract, test_keys, test_site, test_watch):
     globals().update(_without_front(_module))

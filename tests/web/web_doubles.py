@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from hraft.errors import NotLeader
+from hraft.interfaces import Observer
 from hraft.kv.commands import Command, decode_command, encode_command
 from hraft.kv.store import KeyValueStore
 from hraft.raft.configuration import Configuration
@@ -76,6 +78,7 @@ class ToldNode:
     asked: list[Asked] = field(default_factory=list)
     #: Apply and answer every proposal at once.
     at_once: bool = True
+    observers: list[Observer] = field(default_factory=list)
 
     def put(self, command: Command) -> None:
         self.state_machine.apply(1, encode_command(command))
@@ -100,6 +103,16 @@ class ToldNode:
 
     def confirm_read(self) -> Deferred[Any]:
         return self.ask("confirm_read")
+
+    def observe(self, observer: Observer) -> None:
+        self.observers.append(observer)
+
+    def change(self, *commands: Command) -> None:
+        """What the leader has committed is applied here."""
+        for command in commands:
+            self.put(command)
+        for observer in self.observers:
+            observer.applied()
 
     def join(self, node_id: str, address: str, empty_log: bool | None = None) -> Deferred[Any]:
         return self.ask("join", node_id, address, empty_log)
@@ -144,6 +157,9 @@ class _Transport(StringTransportWithDisconnection):
         if self.is_slow_to_send and self.producer is not None and not self.is_full and len(self.value()) > 65536:
             self.is_full = True
             self.producer.pauseProducing()
+
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        self.write(b"".join(data))
 
     def clear(self) -> None:
         super().clear()
