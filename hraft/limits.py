@@ -129,3 +129,20 @@ NODE_ID_CHARACTERS_COUNT = 256
 ADDRESS_CHARACTERS_COUNT = 512
 #: Kept for a reader of the log who does not read.
 LOG_BACKLOG_LINES_COUNT = 1000
+
+# --- the client ----------------------------------------------------------------------------------
+CLIENT_TIMEOUT_SECONDS = 10.0
+CLIENT_DEADLINE_SECONDS = 30.0
+CLIENT_CONNECT_TIMEOUT_SECONDS = 3.0
+CLIENT_RETRY_FIRST_SECONDS = 0.05
+CLIENT_RETRY_LAST_SECONDS = 1.0
+CLIENT_CONNECTIONS_COUNT = 16
+#: Well below the node's IDLE_CONNECTION_TIMEOUT_SECONDS, or a request goes out on a connection that is just being closed.
+CLIENT_IDLE_SECONDS = IDLE_CONNECTION_TIMEOUT_SECONDS / 2
+#: A page of 4 MiB whose every byte is escaped, and some.
+CLIENT_ANSWER_BYTES = 64 * 1024 * 1024
+#: A watch that holds so much unread tells its node to wait.
+CLIENT_WATCH_BYTES = 1024 * 1024
+#: Three marks of progress that did not come.
+CLIENT_WATCH_SILENCE_SECONDS = 45.0
+CLIENT_LEASE_TTL_SECONDS = 15

@@ -21,6 +21,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sending": set(),
     "raft": BASE,
     "kv": BASE,
+    "client": {*BASE, "addresses"},
     "interfaces": {*BASE, "raft"},
     "codec": SHAPES,
     "storage": {*SHAPES, "codec"},
