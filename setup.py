@@ -28,9 +28,12 @@ setup(
         "treq>=24.9.1",
         "msgspec>=0.19",
         "sortedcontainers>=2.4",
+        "click>=8.1",
+        "rich>=13",
         # Where it is missing HTTP is slower, and no different.
         "httptools>=0.6.4; platform_python_implementation == 'CPython'",
     ],
+    entry_points={"console_scripts": ["hraft = hraft.cli:main"]},
     extras_require={
         "test": [
             "pytest>=8",

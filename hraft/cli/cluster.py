@@ -1,0 +1,138 @@
+"""members and status: who belongs to the cluster, and how each node is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from rich.live import Live
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.task import deferLater
+
+from hraft.cli.printing import shown, table_of
+from hraft.cli.session import UNAVAILABLE, Session, pass_session
+from hraft.client import ClientError, ClusterView, HraftClient, Member
+
+
+@click.command()
+@pass_session
+def members(session: Session) -> None:
+    """List the members of the cluster; exit code 3 if no leader is known."""
+
+    async def body(client: HraftClient) -> ClusterView:
+        return await client.cluster()
+
+    view, printing = session.run(body), session.printing
+    if printing.is_json:
+        for member in view.members:
+            printing.document(_member(member))
+    else:
+        printing.table(("ID", "ROLE", "RAFT ADDRESS", "HTTP ADDRESS", "LAG", "LAST CONTACT"), map(_member_row, view.members))
+    if view.leader_id is None:
+        click.echo("hraft: no leader is known", err=True)
+        raise SystemExit(UNAVAILABLE)
+
+
+def _member(member: Member) -> dict[str, Any]:
+    return {
+        "id": member.node_id,
+        "raft_address": member.raft_address,
+        "http_address": member.http_address,
+        "voter": member.is_voter,
+        "leader": member.is_leader,
+        "match_index": member.match_index,
+        "lag": member.lag_count,
+        "last_contact_seconds": member.last_contact_seconds,
+    }
+
+
+def _member_row(member: Member) -> tuple[str, ...]:
+    role = "leader" if member.is_leader else "voter" if member.is_voter else "learner"
+    contact = "-" if member.last_contact_seconds is None else f"{member.last_contact_seconds:.1f} s"
+    lag = "-" if member.lag_count is None else str(member.lag_count)
+    return (member.node_id, role, member.raft_address, member.http_address or "-", lag, contact)
+
+
+@click.command()
+@click.option("--follow", "-f", is_flag=True, help="Go on, and look again and again until Ctrl-C.")
+@click.option("--interval", "interval_seconds", type=click.FloatRange(min=0.1), default=1.0, show_default=True)
+@pass_session
+def status(session: Session, follow: bool, interval_seconds: float) -> None:
+    """Show each node of the cluster as it sees itself; exit code 3 if one does not answer, or no leader is known."""
+
+    async def once(client: HraftClient) -> list[dict[str, Any]]:
+        return await _look(client, session)
+
+    async def on_and_on(client: HraftClient) -> None:
+        from twisted.internet import reactor
+
+        if session.printing.is_json or not session.printing.is_terminal:
+            while True:
+                _print(session, await _look(client, session))
+                await deferLater(reactor, interval_seconds)
+        with Live(console=session.printing.console, auto_refresh=False, screen=False) as live:
+            while True:
+                live.update(table_of(_COLUMNS, map(_status_row, await _look(client, session))), refresh=True)
+                await deferLater(reactor, interval_seconds)
+
+    if follow:
+        session.run(on_and_on)
+        return
+    nodes = session.run(once)
+    _print(session, nodes)
+    if any("error" in node or not node["leader"] for node in nodes):
+        raise SystemExit(UNAVAILABLE)
+
+
+async def _look(client: HraftClient, session: Session) -> list[dict[str, Any]]:
+    """Every member that has an HTTP address, all asked at once; without a cluster view, the endpoints that were named."""
+    try:
+        view = await client.cluster()
+        endpoints = {member.node_id: f"http://{member.http_address}" for member in view.members if member.http_address}
+        unknown = [member.node_id for member in view.members if not member.http_address]
+    except ClientError:
+        endpoints, unknown = {endpoint: endpoint for endpoint in session.endpoints.split(",")}, []
+    asked = [Deferred.fromCoroutine(_ask(client, name, endpoint)) for name, endpoint in endpoints.items()]
+    answers: list[tuple[bool, dict[str, Any]]] = await DeferredList(asked, fireOnOneErrback=True)
+    missing = [{"id": name, "error": "it has not said its HTTP address"} for name in unknown]
+    return [answer for _, answer in answers] + missing
+
+
+async def _ask(client: HraftClient, name: str, endpoint: str) -> dict[str, Any]:
+    try:
+        told = await client.status(endpoint)
+        return {
+            "id": told["me"]["id"],
+            "role": told["role"],
+            "term": told["term"],
+            "leader": told["leader"]["id"],
+            "commit_index": told["commit_index"],
+            "applied_index": told["applied_index"],
+            "snapshot_index": told["snapshot_index"],
+            "revision": told["revision"],
+            "keys_count": told["keys_count"],
+            "age_ms": told["age_ms"],
+            "version": told["version"],
+        }
+    except (ClientError, KeyError, TypeError) as error:
+        return {"id": name, "error": " ".join(str(error).split()) or repr(error)}
+
+
+_COLUMNS = ("ID", "ROLE", "TERM", "LEADER", "COMMITTED", "APPLIED", "REVISION", "KEYS", "AGE", "VERSION")
+
+
+def _print(session: Session, nodes: list[dict[str, Any]]) -> None:
+    if session.printing.is_json:
+        for node in nodes:
+            session.printing.document(node)
+    else:
+        session.printing.table(_COLUMNS, map(_status_row, nodes))
+
+
+def _status_row(node: dict[str, Any]) -> tuple[str, ...]:
+    if "error" in node:
+        return (node["id"], "no answer", shown(node["error"].encode())[:60], *("-",) * 7)
+    age = "-" if node["age_ms"] is None else f"{node['age_ms']} ms"
+    names = ("commit_index", "applied_index", "revision", "keys_count")
+    numbers = (str(node[name]) for name in names)
+    return (node["id"], node["role"], str(node["term"]), node["leader"] or "none", *numbers, age, node["version"])

@@ -1,0 +1,72 @@
+"""The command's own options, and what belongs to it. What each subcommand does is in its own module."""
+
+from __future__ import annotations
+
+import click
+from click.shell_completion import get_completion_class
+
+from hraft import __version__, limits
+from hraft.cli import bench, cluster, keys, leases, recipes, transactions
+from hraft.cli.printing import Printing
+from hraft.cli.session import Session
+
+_EXIT_CODES = """
+\b
+Exit codes:
+  0  done
+  1  no: not found, the condition does not hold, or nobody gave way in time
+  2  the command line is wrong
+  3  no node could be asked: nothing was done, try again
+  4  it is not known whether it was done
+  5  refused by the cluster: nothing was done
+  6  lost: a lock, an office or a lease is held no more
+"""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EXIT_CODES)
+@click.option(
+    "--endpoints",
+    "-e",
+    envvar="HRAFT_ENDPOINTS",
+    default="http://127.0.0.1:11000",
+    show_default=True,
+    help="Nodes of the cluster, separated by commas; any will do.  [env: HRAFT_ENDPOINTS]",
+)
+@click.option("--json", "is_json", is_flag=True, help="One JSON object a line, for scripts.")
+@click.option(
+    "--timeout",
+    "timeout_seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    default=limits.CLIENT_DEADLINE_SECONDS,
+    show_default=True,
+    help="Seconds to go on trying.",
+)
+@click.version_option(__version__, message="hraft %(version)s")
+@click.pass_context
+def main(context: click.Context, endpoints: str, is_json: bool, timeout_seconds: float) -> None:
+    """A replicated key-value store, from the command line."""
+    if context.obj is None:
+        context.obj = Session(endpoints, timeout_seconds, Printing(is_json))
+
+
+@main.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print what makes SHELL complete this command.
+
+    \b
+    bash:  eval "$(hraft completion bash)"             in ~/.bashrc
+    zsh:   eval "$(hraft completion zsh)"              in ~/.zshrc
+    fish:  hraft completion fish | source              in config.fish
+    """
+    kind = get_completion_class(shell)
+    assert kind is not None
+    click.echo(kind(main, {}, "hraft", "_HRAFT_COMPLETE").source())
+
+
+for command in (
+    *(keys.get, keys.put, keys.delete, keys.list_keys, keys.watch),
+    *(transactions.transact, leases.lease, recipes.lock, recipes.elect),
+    *(cluster.members, cluster.status, bench.bench),
+):
+    main.add_command(command)

@@ -1,0 +1,123 @@
+"""Runs one subcommand: a client for it, the reactor around it, and an exit code for whatever becomes of it.
+
+Every error is one line on stderr. Knows nothing of what is asked.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any, NoReturn
+
+import click
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.python.failure import Failure
+
+from hraft.cli.printing import Printing
+from hraft.client import (
+    ClientError,
+    Compacted,
+    ConditionFailed,
+    HraftClient,
+    KeyNotFound,
+    LeaseLost,
+    LockLost,
+    LockTimeout,
+    OutcomeUnknown,
+    Refused,
+    Unavailable,
+)
+
+NO, USAGE, UNAVAILABLE, UNKNOWN, REFUSED, LOST = 1, 2, 3, 4, 5, 6
+#: The first that fits counts.
+_EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
+    (ConditionFailed, NO),
+    (KeyNotFound, NO),
+    (LockTimeout, NO),
+    (LeaseLost, LOST),
+    (LockLost, LOST),
+    (OutcomeUnknown, UNKNOWN),
+    (Refused, REFUSED),
+    (Unavailable, UNAVAILABLE),
+)
+
+Body = Callable[[HraftClient], Awaitable[Any]]
+
+
+class Session:
+    """What a subcommand finds in its context: where the cluster is, and how to print."""
+
+    def __init__(self, endpoints: str, timeout_seconds: float, printing: Printing) -> None:
+        self.endpoints = endpoints
+        self.timeout_seconds = timeout_seconds
+        self.printing = printing
+
+    def run(self, body: Body) -> Any:
+        """Await `body(client)`, and return what it returns. Ends the process where it fails, with the exit code for that."""
+        try:
+            return self.outcome_of(body)
+        except (ClientError, ValueError) as error:
+            self.fail(error)
+        except CancelledError:
+            self.printing.flush()
+            sys.exit(128 + signal.SIGINT)
+        except BrokenPipeError:
+            # Whoever read from us has had enough. Python would complain once more when it closes stdout.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(128 + signal.SIGPIPE)
+
+    def outcome_of(self, body: Body) -> Any:
+        """The same, with exceptions. Runs the reactor, so it can be called once in a process."""
+        from twisted.internet import reactor as installed
+
+        reactor: Any = installed
+        outcome: list[Any] = []
+        running: list[Deferred[Any]] = []
+
+        async def whole() -> Any:
+            async with HraftClient(self.endpoints, reactor, deadline_seconds=self.timeout_seconds) as client:
+                return await body(client)
+
+        def ended(result: Any) -> None:
+            outcome.append(result)
+            if reactor.running:
+                reactor.stop()
+
+        def interrupted() -> Deferred[Any] | None:
+            """Ctrl-C: let the body put away what it has, and wait for that."""
+            if outcome:
+                return None
+            running[0].cancel()
+            return running[0]
+
+        def begin() -> None:
+            running.append(Deferred.fromCoroutine(whole()))
+            running[0].addBoth(ended)
+
+        reactor.callWhenRunning(begin)
+        reactor.addSystemEventTrigger("before", "shutdown", interrupted)
+        reactor.run()
+        [result] = outcome
+        if isinstance(result, Failure):
+            result.raiseException()
+        return result
+
+    def fail(self, error: Exception) -> NoReturn:
+        """Say what went wrong, and end with its exit code."""
+        self.printing.flush()
+        code = next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), USAGE)
+        detail = " ".join(str(error).split())
+        if self.printing.is_json:
+            document: dict[str, object] = {"error": getattr(error, "code", "") or type(error).__name__, "detail": detail}
+            if isinstance(error, Compacted):
+                document["oldest_revision"] = error.oldest_revision
+            click.echo(json.dumps(document), err=True)
+        else:
+            click.echo(f"hraft: {detail}", err=True)
+        sys.exit(code)
+
+
+pass_session = click.make_pass_decorator(Session)
