@@ -22,6 +22,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "raft": BASE,
     "kv": BASE,
     "client": {*BASE, "addresses"},
+    "cli": {"__init__", "limits", "client"},
+    "__main__": {"cli"},
     "interfaces": {*BASE, "raft"},
     "codec": SHAPES,
     "storage": {*SHAPES, "codec"},

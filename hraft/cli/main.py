@@ -6,9 +6,14 @@ import click
 from click.shell_completion import get_completion_class
 
 from hraft import __version__, limits
-from hraft.cli import bench, cluster, keys, leases, recipes, transactions
+from hraft.cli.bench import bench
+from hraft.cli.cluster import members, status
+from hraft.cli.keys import delete, get, list_keys, put, watch
+from hraft.cli.leases import lease
 from hraft.cli.printing import Printing
+from hraft.cli.recipes import elect, lock
 from hraft.cli.session import Session
+from hraft.cli.transactions import transact
 
 _EXIT_CODES = """
 \b
@@ -64,9 +69,5 @@ def completion(shell: str) -> None:
     click.echo(kind(main, {}, "hraft", "_HRAFT_COMPLETE").source())
 
 
-for command in (
-    *(keys.get, keys.put, keys.delete, keys.list_keys, keys.watch),
-    *(transactions.transact, leases.lease, recipes.lock, recipes.elect),
-    *(cluster.members, cluster.status, bench.bench),
-):
+for command in (get, put, delete, list_keys, watch, transact, lease, lock, elect, members, status, bench):
     main.add_command(command)
