@@ -19,6 +19,8 @@ from hraft.errors import BadAddress, PortUnusable
 
 #: Connections that the kernel keeps while the reactor is busy.
 BACKLOG_CONNECTIONS_COUNT = 511
+#: How many of them are accepted in one turn.
+ACCEPTED_CONNECTIONS_COUNT = 32
 
 #: A name may resolve to an address of a family that this machine has switched off (often ::1 in containers).
 _FAMILY_ABSENT = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
@@ -117,7 +119,22 @@ def _adopt(reactor: Any, bound: socket.socket, factory: IProtocolFactory) -> ILi
     """The reactor works on a copy of the descriptor, so ours is closed."""
     with bound:
         port: IListeningPort = reactor.adoptStreamPort(bound.fileno(), bound.family, factory)
-        return port
+    _accept_few_at_a_time(port)
+    return port
+
+
+def _accept_few_at_a_time(port: Any) -> None:
+    """Have a port of Twisted's accept no more in one turn of the reactor, which in a flood it does.
+
+    Between two turns what the accepted say is read, so that a client that asks at once is known from those that never do.
+    """
+    accept = port.doRead
+
+    def accept_few() -> None:
+        port.numberAccepts = ACCEPTED_CONNECTIONS_COUNT
+        accept()
+
+    port.doRead = accept_few
 
 
 def _unusable(where: Address, error: OSError | None) -> PortUnusable:

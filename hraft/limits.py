@@ -17,6 +17,8 @@ HTTP_CLOSE_TIMEOUT_SECONDS = 15.0
 IDLE_CONNECTION_TIMEOUT_SECONDS = 60.0
 #: Fewer where the process may not have so many open files; see RESERVED_FILES_COUNT.
 HTTP_CONNECTIONS_COUNT = 2048
+#: A client that connects may not be thought silent before.
+HTTP_GRACE_SECONDS = 0.1
 #: Refused clients that have not gone yet. They are beside HTTP_CONNECTIONS_COUNT; when there are more the first is cut.
 HTTP_REFUSED_COUNT = 128
 #: What a client may send ahead, beside what one read brings, while it waits for an answer.

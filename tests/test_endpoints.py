@@ -11,7 +11,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from hraft.addresses import Address, Endpoint, parse_listening, parse_target
-from hraft.endpoints import client_endpoint, listen
+from hraft.endpoints import ACCEPTED_CONNECTIONS_COUNT, client_endpoint, listen
 from hraft.errors import BadAddress, PortUnusable
 
 
@@ -44,6 +44,27 @@ class ListenTests(SynchronousTestCase):
     def test_localhost(self) -> None:
         """Both `curl localhost` and `curl 127.0.0.1` find it."""
         self.assertIn("127.0.0.1", self.listening(Address("localhost", free_port())))
+
+    def test_a_flood_is_accepted_bit_by_bit(self) -> None:
+        """Or all that were accepted before it would look silent: they are read between two turns only."""
+
+        class Counting(Factory):
+            accepted_count = 0
+
+            def buildProtocol(self, addr: Any) -> None:
+                self.accepted_count += 1
+
+        factory = Counting()
+        where = Address("127.0.0.1", free_port())
+        (port,) = listen(reactor, where, factory)._ports
+        self.addCleanup(port.connectionLost, None)  # type: ignore[attr-defined]
+        reactor.removeReader(port)  # type: ignore[attr-defined]
+        clients = [socket.create_connection((where.host, where.port)) for _ in range(3 * ACCEPTED_CONNECTIONS_COUNT)]
+        for turns_count in (1, 2, 3):
+            port.doRead()  # type: ignore[attr-defined]
+            self.assertEqual(turns_count * ACCEPTED_CONNECTIONS_COUNT, factory.accepted_count)
+        for client in clients:
+            client.close()
 
     def test_endpoint_string(self) -> None:
         """Twisted's own strings work as they do elsewhere."""

@@ -98,11 +98,13 @@ class Channel(HTTPChannel):
         """Nothing came for a long time, and nothing is owed."""
         self.loseConnection()
 
-    def abort(self) -> None:
-        """Close at once, whatever has not been delivered."""
-        self._is_done = True
+    def cut(self) -> None:
+        """Close at once: what the client still sends is answered by a reset."""
         self._stop_timer()
-        self.transport.abortConnection()
+        if self._waitingForTransport:
+            self.transport.abortConnection()
+        else:
+            self.loseConnection()
 
     def take_over(self, data: bytes, seconds_left: float) -> None:
         """Begin with what somebody else read from this connection; a request in it that is not whole has so much time left."""

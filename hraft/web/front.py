@@ -212,6 +212,8 @@ class Front(protocol.Protocol):
         channel = self._channel = self._site.channel()
         channel.has_asked = self._has_asked
         channel.makeConnection(self.transport)
+        if self._is_unread:
+            channel.pauseProducing()
         self._site.closed(self)
         if with_unread and self._requests.unread_bytes:
             seconds_left = self._deadline - self._clock.seconds() if self._is_receiving else limits.REQUEST_TIMEOUT_SECONDS

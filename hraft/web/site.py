@@ -97,7 +97,11 @@ class HttpSite(Site):
         turns = [(turn, connection) for connection in self._connections if (turn := connection.turn) is not None]
         if not turns:
             return False
-        min(turns, key=lambda pair: pair[0])[1].refuse(_too_many(self._connections_count))
+        (has_asked, since), connection = min(turns, key=lambda pair: pair[0])
+        if not has_asked and self.seconds() - since < limits.HTTP_GRACE_SECONDS:
+            # All have come in one burst. Perhaps they have asked already, and it has not been read yet.
+            return False
+        connection.refuse(_too_many(self._connections_count))
         return True
 
     def _turned_away(self, problem: Problem) -> Channel:
@@ -130,7 +134,9 @@ class HttpSite(Site):
         self._connections.pop(connection, None)
         self._refused[connection] = None
         if len(self._refused) > limits.HTTP_REFUSED_COUNT:
-            next(iter(self._refused)).abort()
+            first = next(iter(self._refused))
+            del self._refused[first]
+            first.cut()
 
     def seconds(self) -> float:
         """The time by this server's clock."""

@@ -344,6 +344,7 @@ class ConnectionLimitTests(SiteTestCase):
         """However many there are, who asks is answered; and the client that has been silent longest is told why it must go."""
         silent = [self.client, self.served.connect(), self.served.connect()]
         for _ in range(10):
+            self.clock.advance(limits.HTTP_GRACE_SECONDS)
             asking = self.served.connect()
             asking.send(get("/status"))
             self.assertEqual(200, self.answer(asking)[0])
@@ -364,7 +365,7 @@ class ConnectionLimitTests(SiteTestCase):
                 known.send(way)
                 known.received()
                 for number in range(20):
-                    served.clock.advance(0.1)
+                    served.clock.advance(0.2)
                     stranger = served.connect()
                     stranger.send(b"" if number % 2 else post(b'{"a":"b"}')[:-1])
                     self.assertEqual(b"", known.received())
@@ -393,6 +394,7 @@ class ConnectionLimitTests(SiteTestCase):
         self.client.send(get("/status") + get("http://host/status")[:-2])
         self.answer()
         for _ in range(5):
+            self.clock.advance(1)
             self.served.connect()
         self.client.send(b"\r\n")
         self.assertEqual(200, self.answer()[0])
@@ -409,11 +411,29 @@ class ConnectionLimitTests(SiteTestCase):
         self.assertIn(b"too_many_connections", self.client.received())
         self.assertEqual([], self.node.asked)
 
+    def test_a_burst_gives_nobodys_place_away(self) -> None:
+        """Clients that connect in one turn of the reactor have perhaps asked, and it has not been read yet."""
+        burst = [self.served.connect() for _ in range(4)]
+        for client in burst[2:]:
+            self.assertEqual("not done", self.refused(503, "too_many_connections", client)["outcome"])
+        for client in (self.client, *burst[:2]):
+            client.send(get("/status"))
+            self.assertEqual(200, self.answer(client)[0])
+
     def test_refused_clients_are_limited(self) -> None:
         """A flood of them must not hold all file descriptors, just because each may read its answer for a while."""
+        self.node.put(Set(b"k", b"x" * 70_000))
+        self.client.transport.is_slow_to_send = True
+        self.client.send(get("/key/k"))
+        others = [self.served.connect() for _ in range(2)]
+        for other in others:
+            other.send(get("/status"))
+        self.clock.advance(1)
         flood = [self.served.connect() for _ in range(limits.HTTP_REFUSED_COUNT + 20)]
+        self.assertIn(b"too_many_connections", self.client.transport.value())
         self.assertEqual(limits.HTTP_REFUSED_COUNT + 3, len([client for client in self.served.clients if not client.is_closed]))
-        self.assertTrue(self.client.transport.is_aborted)
+        self.assertTrue(self.client.transport.is_aborted, "it does not read")
+        self.assertEqual((True, False), (flood[1].is_closed, flood[1].transport.is_aborted), "it may have read it")
         self.assertFalse(flood[-1].is_closed)
 
     def test_refused_and_broken_connections_give_their_place_back(self) -> None:
