@@ -121,6 +121,8 @@ class Siege:
         meanwhile: Callable[[], None] = lambda: None,
     ) -> Outcome:
         """Writers without an attack, and under it until it is over or has done enough; and whether all is well then."""
+        # What an attack before this one has done to the leader was told, and is no reason to spoil this one's figures.
+        self.leader = self.cluster.leader()
         load, office = self.load(), self.office()
         try:
             load.measure(1.0)

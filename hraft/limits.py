@@ -25,6 +25,8 @@ HTTP_REFUSED_COUNT = 128
 PIPELINED_BYTES = 16 * 1024
 #: Of the requests that a client has sent ahead, so many are served before it is the others' turn.
 PIPELINED_COUNT = 16
+#: The same of requests that twisted.web serves, each of which takes a millisecond.
+PIPELINED_SLOW_COUNT = 2
 PROPOSE_TIMEOUT_SECONDS = 10.0
 JOIN_TIMEOUT_SECONDS = 10.0
 

@@ -244,6 +244,8 @@ class PeerConnection(Protocol):
         if self._next_look is not None and self._next_look.active():
             self._next_look.cancel()
         self._next_look = None
+        # Half a box is as large as a box may be, and would stay until the collector of garbage finds this connection.
+        self._parser = BoxParser(0)
         self._dispatcher.stopReceivingBoxes(reason)
         self._is_lost = True
         self._reason = self._reason or reason.getErrorMessage()

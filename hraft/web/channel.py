@@ -168,7 +168,7 @@ class Channel(HTTPChannel):
         self._is_handling = False
         self._turn_began_seconds = self.site.seconds()
         self._served_count += 1
-        is_others_turn = self._served_count == limits.PIPELINED_COUNT
+        is_others_turn = self._served_count == limits.PIPELINED_SLOW_COUNT
         self.paused = self.paused or is_others_turn
         super().requestDone(request)
         if is_others_turn and not self._is_done and self._later is None:

@@ -360,6 +360,8 @@ class HostilePeerTests(PeersTestCase):
                 break
         self.assertLessEqual(sent_bytes, limits.PEER_FRAME_BYTES + len(value))
         self.assertIn("longer than the limit", self.lines[-1])
+        server = self.connection.server
+        self.assertEqual({}, server._parser._box, "what came of it does not wait for the collector of garbage")
 
     def test_a_node_that_stops_hears_nothing_more(self) -> None:
         """Not even what had arrived together with the message at which it stopped."""
