@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import resource
 import signal
 import time
 from collections import Counter
@@ -67,15 +66,14 @@ class Siege:
         self.cluster = cluster
         self._recorder = Recorder()
         self._serial = 0
-        self.nodes = cluster.start(2, *options)
-        recorded = cluster.node(*options, "--raddr-adv", f"localhost:{self._recorder.port}", join=[self.nodes[0]])
-        self._recorder.stand_before(recorded)
-        self.recorded_node = recorded
-        self.nodes.append(recorded.start().wait_until_started())
-        self._recorder.stand_before(recorded)
+        first = cluster.node(*options)
+        self.recorded_node = cluster.node(*options, "--raddr-adv", f"localhost:{self._recorder.port}", join=[first])
+        self.nodes = [first, cluster.node(*options, join=[first]), self.recorded_node]
         for node in self.nodes:
-            assert node.process is not None
-            resource.prlimit(node.process.pid, resource.RLIMIT_NOFILE, (FILES_COUNT, FILES_COUNT))
+            node.under = ("sh", "-c", f'ulimit -n {FILES_COUNT}; exec "$@"', "sh")
+            self._recorder.stand_before(self.recorded_node)
+            node.start().wait_until_started()
+        self._recorder.stand_before(self.recorded_node)
         self.leader = next(node for node in self.nodes if node.status()["role"] == "leader")
         cluster.write(BIG_KEY, "x" * 65536)
 

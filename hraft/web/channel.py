@@ -98,11 +98,16 @@ class Channel(HTTPChannel):
         """Nothing came for a long time, and nothing is owed."""
         self.loseConnection()
 
-    def cut(self) -> None:
-        """Close at once: what the client still sends is answered by a reset."""
+    def abort(self) -> None:
+        """Close at once, whatever has not been delivered."""
+        self._is_done = True
         self._stop_timer()
+        self.transport.abortConnection()
+
+    def cut(self) -> None:
+        """Close at once, but deliver what a client that reads has nearly read."""
         if self._waitingForTransport:
-            self.transport.abortConnection()
+            self.abort()
         else:
             self.loseConnection()
 
