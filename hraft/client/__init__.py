@@ -38,7 +38,7 @@ from hraft.client.results import (
     Page,
     PutDone,
     PutResult,
-    TransactionResult,
+    TxnResult,
 )
 from hraft.client.transactions import Compare, Comparison, Delete, Fence, Get, Put
 from hraft.client.watches import Watch
@@ -83,7 +83,7 @@ __all__ = [
     "PutResult",
     "Refused",
     "SessionRefused",
-    "TransactionResult",
+    "TxnResult",
     "Unavailable",
     "Watch",
 ]

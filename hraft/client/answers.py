@@ -26,7 +26,7 @@ from hraft.client.results import (
     Page,
     PutDone,
     PutResult,
-    TransactionResult,
+    TxnResult,
 )
 from hraft.client.transactions import to_bytes
 
@@ -197,10 +197,10 @@ def read_page(body: bytes, age_seconds: float | None) -> Page:
     return Page(tuple(record.pair() for record in page.kvs), following, page.count, page.revision, age_seconds)
 
 
-def read_transaction(body: bytes) -> TransactionResult:
+def read_transaction(body: bytes) -> TxnResult:
     """POST of a transaction."""
     done = _read(_Txn, body)
-    return TransactionResult(done.succeeded, done.revision, tuple(map(_operation_done, done.results)))
+    return TxnResult(done.succeeded, done.revision, tuple(map(_operation_done, done.results)))
 
 
 def _operation_done(result: _TxnResult) -> OperationDone:

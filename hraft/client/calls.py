@@ -59,6 +59,14 @@ class Caller:
         self.chance = chance
         self.patience = patience
         self.is_closed = False
+        #: What goes on by itself, and is to end with the client.
+        self.going_on: dict[object, Callable[[], object]] = {}
+
+    def let_go(self) -> None:
+        """End what goes on by itself."""
+        going_on, self.going_on = self.going_on, {}
+        for end in going_on.values():
+            end()
 
     def deadline(self, within_seconds: float | None = None) -> float:
         """Of a call that begins now."""

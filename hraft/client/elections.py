@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from hraft.client.errors import Compacted
 from hraft.client.locks import Lock
 from hraft.client.queues import queue_prefix
-from hraft.client.results import Change, KeyValue, TransactionResult
+from hraft.client.results import Change, KeyValue, TxnResult
 from hraft.client.transactions import Comparison, Fence, Operation, Put
 
 if TYPE_CHECKING:
@@ -61,11 +61,11 @@ class LeaderElection:
 
     async def proclaim(self, value: str | bytes) -> None:
         """Tell another value, in the same reign. Raises LockLost."""
-        await self._lock.transact([Put(self.fence.key, value, self._lock.lease.id)])
+        await self._lock.txn([Put(self.fence.key, value, self._lock.lease.id)])
 
-    async def transact(self, then: Sequence[Operation], compare: Sequence[Comparison] = ()) -> TransactionResult:
+    async def txn(self, then: Sequence[Operation], compare: Sequence[Comparison] = ()) -> TxnResult:
         """A transaction that only who has the office can make. Raises LockLost: nothing was done."""
-        return await self._lock.transact(then, compare)
+        return await self._lock.txn(then, compare)
 
     async def resign(self) -> None:
         """Give the office up, or the candidacy."""

@@ -64,6 +64,7 @@ class Lease:
         """Keep it alive from now on, three times within its time to live."""
         if self._loop is None and not self._has_ended:
             clock = self._client.caller.clock
+            self._client.caller.going_on[self] = self.let_go
             self._loop = LoopingCall(self._ask)
             self._loop.clock = clock
             self._watch_over()
@@ -99,6 +100,7 @@ class Lease:
     def let_go(self) -> None:
         """Do not keep it alive any more, and do not hold it for alive."""
         self._has_ended = True
+        self._client.caller.going_on.pop(self, None)
         if self._expiry is not None and self._expiry.active():
             self._expiry.cancel()
         if self._loop is not None and self._loop.running:

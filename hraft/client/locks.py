@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from hraft.client.errors import LeaseLost, LockLost, LockTimeout
 from hraft.client.leases import Lease
 from hraft.client.queues import Place, turn_of
-from hraft.client.results import GetDone, TransactionResult
+from hraft.client.results import GetDone, TxnResult
 from hraft.client.timing import TimedOut, within
 from hraft.client.transactions import Comparison, Fence, Get, Operation, Put
 
@@ -94,22 +94,22 @@ class Lock:
             place.close()
             await place.lease.revoke()
 
-    async def transact(
+    async def txn(
         self, then: Sequence[Operation], compare: Sequence[Comparison] = (), otherwise: Sequence[Operation] = ()
-    ) -> TransactionResult:
+    ) -> TxnResult:
         """A transaction that is done only while the cluster itself says that the lock is held. Raises LockLost: not done."""
         fence = self.fence
-        done = await self._client.transact([fence.holds, *compare], then, [Get(fence.key), *otherwise])
+        done = await self._client.txn([fence.holds, *compare], then, [Get(fence.key), *otherwise])
         if done.succeeded:
             return done
         own = done.results[0] if done.results else None
         if not (isinstance(own, GetDone) and own.pairs and own.pairs[0].create_revision == fence.revision):
             raise LockLost(f"the lock {self._name!r} was lost, and nothing was done")
-        return TransactionResult(False, done.revision, done.results[1:])
+        return TxnResult(False, done.revision, done.results[1:])
 
-    async def put(self, key: str | bytes, value: str | bytes) -> TransactionResult:
+    async def put(self, key: str | bytes, value: str | bytes) -> TxnResult:
         """Set a key, only while the lock is held. Raises LockLost: it was not set."""
-        return await self.transact([Put(key, value)])
+        return await self.txn([Put(key, value)])
 
     async def __aenter__(self) -> Fence:
         return await self.acquire()

@@ -38,7 +38,7 @@ class Place:
 
     async def enter(self) -> Fence:
         """Be the last of the queue, if not in it already."""
-        done = await self._client.transact(
+        done = await self._client.txn(
             [Compare(self.key).create_revision == 0], [Put(self.key, self._value, self.lease.id)], [Get(self.key)]
         )
         match done.results:

@@ -90,7 +90,7 @@ OperationDone: TypeAlias = PutDone | DeleteDone | GetDone
 
 
 @dataclass(frozen=True, slots=True)
-class TransactionResult:
+class TxnResult:
     """Whether all comparisons held, and what each operation of the branch that was taken gave."""
 
     succeeded: bool

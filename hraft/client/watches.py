@@ -54,6 +54,7 @@ class Watch(AsyncIterator[Change]):
         self._failures_count = 0
         self._without_since: float | None = None
         self._last = "nothing was tried"
+        caller.going_on[self] = self.close
 
     async def __aenter__(self) -> Watch:
         await self.begin()
@@ -80,6 +81,7 @@ class Watch(AsyncIterator[Change]):
     def close(self) -> None:
         """End it, and the connection. Who waits for a change gets StopAsyncIteration."""
         self._is_closed = True
+        self._caller.going_on.pop(self, None)
         if self._lines is not None:
             self._lines.close()
             self._lines = None

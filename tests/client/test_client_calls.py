@@ -77,21 +77,19 @@ class DataTests(ClientTestCase):
         self.assertEqual((8, b"p/1", b"", 1.5), (page.count, page.next, page.pairs[0].value, page.age_seconds))
         self.assertEqual((b"stale", b"2000"), (self.cluster.asked[-1].query["level"], self.cluster.asked[-1].query["max_lag"]))
         self.assertEqual(3, self.done(self.client.count(start="p/2", end="p/5")))
-        self.assertEqual(3, self.done(self.client.delete_many(start="p/2", end="p/5")).deleted_count)
-        self.assertEqual(5, self.done(self.client.delete_many("p/")).deleted_count)
+        self.assertEqual(3, self.done(self.client.delete_range("p/2", "p/5")).deleted_count)
+        self.assertEqual(5, self.done(self.client.delete_prefix("p/")).deleted_count)
 
     def test_transactions(self) -> None:
         """Both branches, and each operation's result."""
         compare = [Compare("a").version == 0, Compare("b").value != b"\xff"]
         self.done(self.client.put("b", "x"))
-        done = self.done(
-            self.client.transact(compare, [Put("a", b"\xfe"), Delete("b", wants_previous=True), Get("", is_prefix=True)])
-        )
+        done = self.done(self.client.txn(compare, [Put("a", b"\xfe"), Delete("b", wants_previous=True), Get("", is_prefix=True)]))
         self.assertTrue(done.succeeded)
         put, delete, get = done.results
         self.assertEqual((2, 1, 1), (put.record.create_revision, delete.deleted_count, get.count))  # type: ignore[union-attr]
         self.assertEqual((b"x", b"\xfe"), (delete.previous[0].value, get.pairs[0].value))  # type: ignore[union-attr,index]
-        done = self.done(self.client.transact(compare, [Put("a", "2")], [Get("a", limit=1)]))
+        done = self.done(self.client.txn(compare, [Put("a", "2")], [Get("a", limit=1)]))
         self.assertEqual((False, b"\xfe"), (done.succeeded, done.results[0].pairs[0].value))  # type: ignore[union-attr]
         with self.assertRaisesRegex(TypeError, "compared to a whole number, and not to 'x'"):
             Compare("a").version > "x"  # noqa: B015

@@ -139,7 +139,7 @@ class LockTests(ClientTestCase):
         self.assertEqual(1, len(lost))
         self.fails(hraft.LockLost, first.put("result", "old"))
         self.assertRaises(hraft.LockLost, lambda: first.fence)
-        done = self.done(self.client.transact([fence.holds], [Put("result", "old")]))
+        done = self.done(self.client.txn([fence.holds], [Put("result", "old")]))
         self.assertFalse(done.succeeded)
         self.done(second.put("result", "new"))
         self.assertEqual("new", self.done(self.client.get("result")).text)  # type: ignore[union-attr]
@@ -241,7 +241,7 @@ class LockTests(ClientTestCase):
         [lock] = self.locks(1)
         self.done(lock.acquire())
         self.done(lock.put("a", "1"))
-        done = self.done(lock.transact([Put("a", "2")], [hraft.Compare("a").version == 7], [hraft.Get("a")]))
+        done = self.done(lock.txn([Put("a", "2")], [hraft.Compare("a").version == 7], [hraft.Get("a")]))
         self.assertEqual((False, 1), (done.succeeded, len(done.results)))
         self.assertEqual(b"1", done.results[0].pairs[0].value)  # type: ignore[union-attr]
 
@@ -275,9 +275,9 @@ class ElectionTests(ClientTestCase):
 
     def test_campaign_proclaim_resign(self) -> None:
         """Observers see each incumbent and value once, and when there is none."""
-        first, second = (self.new_client().election("office", ttl_seconds=9) for _ in range(2))
+        first, second = (self.new_client().elect("office", ttl_seconds=9) for _ in range(2))
         seen: list[Any] = []
-        observation = self.client.election("office").observe()
+        observation = self.client.elect("office").observe()
 
         async def look() -> None:
             async for incumbent in observation:
@@ -292,11 +292,11 @@ class ElectionTests(ClientTestCase):
         self.cluster.advance(1)
         self.assertGreater(self.successResultOf(waiting).revision, fence.revision)
         self.assertEqual(
-            (b"two", second.fence), (lambda it: (it.value, it.fence))(self.done(self.client.election("office").leader()))
+            (b"two", second.fence), (lambda it: (it.value, it.fence))(self.done(self.client.elect("office").leader()))
         )
         self.fails(hraft.LockLost, first.proclaim("me still"))
-        self.fails(hraft.LockLost, first.transact([Put("a", "1")]))
-        self.done(second.transact([Put("a", "1")]))
+        self.fails(hraft.LockLost, first.txn([Put("a", "1")]))
+        self.done(second.txn([Put("a", "1")]))
         self.done(second.resign())
         self.assertIsNone(self.done(second.leader()))
         self.assertEqual([None, b"one", b"one, at another address", b"two", None], seen)
@@ -308,9 +308,9 @@ class ElectionTests(ClientTestCase):
         """The present incumbent is told, also when how it came about cannot be."""
         self.cluster = FakeCluster(store_limits=StoreLimits(history_events_count=2))
         self.client = self.new_client()
-        first, second = (self.new_client().election("office", ttl_seconds=90) for _ in range(2))
+        first, second = (self.new_client().elect("office", ttl_seconds=90) for _ in range(2))
         self.done(first.campaign("one"))
-        observation = self.client.election("office").observe()
+        observation = self.client.elect("office").observe()
         self.assertEqual(b"one", self.done(observation.__anext__()).value)  # type: ignore[union-attr]
         waiting = self.begin(observation.__anext__())
         for number in range(3):
