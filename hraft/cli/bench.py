@@ -88,7 +88,7 @@ def bench(session: Session, seconds: float, clients: int, reads: bool, value_byt
         try:
             return await _measure(f"http://{leader.http_address}", seconds, clients, _requests(reads, value_bytes, keys_count))
         finally:
-            await client.delete_many(PREFIX)
+            await client.delete_prefix(PREFIX)
 
     latencies, failed_count = session.run(body)
     _print(session, latencies, failed_count, seconds)

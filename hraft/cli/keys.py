@@ -97,7 +97,7 @@ def delete(session: Session, keys: tuple[str, ...], prefix: str | None, if_revis
 
     async def body(client: HraftClient) -> tuple[int, int]:
         if prefix is not None:
-            result = await client.delete_many(bytes_of(prefix))
+            result = await client.delete_prefix(bytes_of(prefix))
             return result.deleted_count, result.revision
         deleted_count = revision = 0
         for key in keys:

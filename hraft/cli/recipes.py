@@ -92,7 +92,7 @@ def elect(session: Session, name: str, value: str | None, observe: bool, ttl: in
         raise click.UsageError("name a VALUE to stand for office, or say --observe, and not both")
 
     async def stand(client: HraftClient) -> None:
-        election = client.election(bytes_of(name), ttl_seconds=ttl)
+        election = client.elect(bytes_of(name), ttl_seconds=ttl)
         fence = await election.campaign(bytes_of(value or ""), wait_seconds)
         try:
             _say_fence(session, fence)
@@ -104,7 +104,7 @@ def elect(session: Session, name: str, value: str | None, observe: bool, ttl: in
             await election.resign()
 
     async def look(client: HraftClient) -> None:
-        async with client.election(bytes_of(name)).observe() as seen:
+        async with client.elect(bytes_of(name)).observe() as seen:
             async for incumbent in seen:
                 _say_incumbent(session, incumbent)
 

@@ -126,7 +126,7 @@ class PutAndDeleteTests(TestCase):
         """Exit code 1 where there was nothing to delete."""
         self.assertEqual(0, run(DoubleClient(delete=DeleteResult(1, 8)), "del", "a", "b")[0].exit_code)
         self.assertEqual(1, run(DoubleClient(delete=DeleteResult(0, 8)), "del", "a", "b")[0].exit_code)
-        client = DoubleClient(delete_many=DeleteResult(5, 8))
+        client = DoubleClient(delete_prefix=DeleteResult(5, 8))
         result, out = run(client, "del", "--prefix", "a/", is_json=True)
         self.assertEqual((0, {"deleted": 5, "revision": 8}, (b"a/",)), (result.exit_code, json.loads(out), client.asked[0][1]))
 
