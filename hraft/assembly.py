@@ -31,7 +31,7 @@ from hraft.storage.durable import DurableStorage
 from hraft.storage.files import LocalFileSystem
 from hraft.storage.memory import MemoryStorage
 from hraft.waiting_room import RaftPort, WaitingRoom
-from hraft.web.keys import KeyApi
+from hraft.web.routes import node_api
 from hraft.web.site import HttpSite, connections_count
 
 #: How long the web may take to deliver its last answers when the node stops.
@@ -169,7 +169,7 @@ class HraftService(Service):
         node.startService()
         self.node = node
         self._raft_port.open(transport.factory)
-        self._site.serve(KeyApi(node, settings.forward))
+        self._site.serve(node_api(node, settings.forward))
 
     def _storage(self, cluster_id: str) -> Storage:
         if self._directory is None:

@@ -42,6 +42,10 @@ class BadCommand(HraftError):
     """The state machine cannot understand a command or a request: it is refused before it is proposed."""
 
 
+class LeaseNotFound(HraftError):
+    """There is no such lease (any more)."""
+
+
 # --- membership ----------------------------------------------------------------------------------
 
 

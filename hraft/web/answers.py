@@ -19,15 +19,20 @@ JSON: Final = b"application/json"
 #: Ours rather than a library's, whose words differ between versions.
 REASONS: Final = {
     200: "OK",
+    201: "Created",
     202: "Accepted",
+    304: "Not Modified",
+    307: "Temporary Redirect",
     400: "Bad Request",
     404: "Not Found",
     405: "Method Not Allowed",
     408: "Request Timeout",
     409: "Conflict",
     410: "Gone",
+    412: "Precondition Failed",
     413: "Content Too Large",
     421: "Misdirected Request",
+    422: "Unprocessable Content",
     429: "Too Many Requests",
     500: "Internal Server Error",
     503: "Service Unavailable",
@@ -46,11 +51,20 @@ _encoder = msgspec.json.Encoder()
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
-    """What a client is told. `headers` are those that say something of it, and not those of its way (Content-Length, Date)."""
+    """What a client is told. `headers` are those that say something of it, and not those of its way (Content-Length, Date).
+
+    Those whose values hardly ever repeat are `varying`: the others are written once and remembered.
+    """
 
     status: int = 200
     headers: tuple[Header, ...] = ()
     body: bytes = b""
+    varying: tuple[Header, ...] = ()
+
+    @property
+    def has_length(self) -> bool:
+        """Not Modified tells no length: it would be that of what the client has already."""
+        return self.status != 304
 
 
 #: The answer to a write: hraftd's is empty. An empty one has no type.
@@ -78,11 +92,12 @@ def go_json(value: object) -> bytes:
 
 def response(answer: Answer, more_lines: bytes, is_head: bool = False) -> bytes:
     """The bytes of an HTTP response. `more_lines` are headers too; `is_head`: all but the body was asked for."""
-    return b"HTTP/1.1 %b%b%bContent-Length: %d\r\n\r\n%b" % (
+    return b"HTTP/1.1 %b%b%b%b%b\r\n%b" % (
         _first_line(answer.status),
         more_lines,
         _lines(answer.headers),
-        len(answer.body),
+        _written(answer.varying) if answer.varying else b"",
+        b"Content-Length: %d\r\n" % len(answer.body) if answer.has_length else b"",
         b"" if is_head else answer.body,
     )
 
@@ -95,4 +110,8 @@ def _first_line(status: int) -> bytes:
 @lru_cache(maxsize=64)
 def _lines(headers: tuple[Header, ...]) -> bytes:
     """Cached, since nearly all answers have one of a few sets of headers."""
-    return b"".join(b"%b: %b\r\n" % pair for pair in headers)
+    return _written(headers)
+
+
+def _written(headers: tuple[Header, ...]) -> bytes:
+    return b"".join([b"%b: %b\r\n" % pair for pair in headers])

@@ -5,13 +5,27 @@ Knows nothing of sockets, of Klein and of what can be asked.
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
+
+#: Headers that mean something to a function that answers, in small letters. All others are the protocol's affair, or nobody's.
+MEANINGFUL: Final = frozenset({b"if-match", b"if-none-match", b"idempotency-key", b"accept", b"last-event-id"})
 
 
 class Asked(msgspec.Struct, frozen=True, gc=False):
-    """`path` and `query` are as they were sent, percent-encoded, without the question mark between them."""
+    """`path` and `query` are as they were sent, percent-encoded, without the question mark between them.
+
+    `headers` are those of MEANINGFUL that came, in their order.
+    """
 
     method: bytes
     path: bytes
     query: bytes
     body: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+    def header(self, name: bytes) -> bytes | None:
+        """The value of one of MEANINGFUL; what came several times is a list (RFC 9110, Section 5.3). None: it did not come."""
+        values = [value for found, value in self.headers if found == name]
+        return b", ".join(values) if values else None

@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 
 from hraft import limits
-from hraft.kv.commands import Command, Set, SetMany
+from hraft.kv.commands import Set, SetMany
 from hraft.web.problems import NOT_DONE, Problem
 
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
@@ -31,7 +31,7 @@ _joins = msgspec.json.Decoder(Join)
 _KINDS = {b"{": "an object", b"[": "an array", b"t": "a boolean", b"f": "a boolean"}
 
 
-def parse_pairs(body: bytes) -> Command | None:
+def parse_pairs(body: bytes) -> Set | SetMany | None:
     """The write that a body like `{"key":"value", ...}` asks for; None for `{}` and `null`, which ask for nothing.
 
     A null value stands for the empty text and a key that stands twice has its last value, as in Go's encoding/json.

@@ -1,7 +1,7 @@
 # mypy: allow-untyped-calls
 """One client's connection as it begins: plain requests are read and answered here, at a fraction of twisted.web's cost.
 
-    client --bytes--> PlainRequests --Asked--> KeyApi --Answer--> client
+    client --bytes--> PlainRequests --Asked--> Api --Answer--> client
                            |
                            '-- anything else: the whole connection moves to a `Channel`, for good
 
@@ -27,9 +27,9 @@ from zope.interface import implementer
 from hraft import limits
 from hraft.sending import send_now
 from hraft.web.answers import Answer, response
+from hraft.web.api import Api
 from hraft.web.asked import Asked
 from hraft.web.channel import Channel
-from hraft.web.keys import KeyApi
 from hraft.web.plain import NotPlain, PlainRequests
 from hraft.web.problems import Problem
 
@@ -65,7 +65,7 @@ class Front(protocol.Protocol):
 
     transport: Any
 
-    def __init__(self, site: Site, api: KeyApi, clock: IReactorTime, common: ServerAndDate) -> None:
+    def __init__(self, site: Site, api: Api, clock: IReactorTime, common: ServerAndDate) -> None:
         self._site = site
         self._api = api
         self._clock = clock

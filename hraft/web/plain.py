@@ -13,7 +13,7 @@ from typing import Final
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from hraft import limits
-from hraft.web.asked import Asked
+from hraft.web.asked import MEANINGFUL, Asked
 
 #: A longer head, or one with more headers, is not plain. Well below what Twisted refuses.
 _HEAD_BYTES: Final = 8192
@@ -46,6 +46,7 @@ class PlainRequests:
         self._parsed_bytes = 0
         self._is_head_complete = False
         self._body_bytes = 0
+        self._meaningful: tuple[tuple[bytes, bytes], ...] = ()
 
     @property
     def unread_bytes(self) -> int:
@@ -67,7 +68,7 @@ class PlainRequests:
             return None
         assert self._line is not None
         method, path, query = self._line.groups(b"")
-        return Asked(method, path, query, bytes(self._unread[self._parsed_bytes : end]))
+        return Asked(method, path, query, bytes(self._unread[self._parsed_bytes : end]), self._meaningful)
 
     def take(self) -> None:
         """Forget the request that `next` returned."""
@@ -111,6 +112,8 @@ class PlainRequests:
             is_plain = value.lower() == b"keep-alive"
         else:
             is_plain = name not in _NEVER_PLAIN
+            if name in MEANINGFUL:
+                self._meaningful += ((name, value.strip(b" \t")),)
         if not is_plain or self._headers_count > _HEADERS_COUNT:
             raise NotPlain
 

@@ -77,6 +77,8 @@ def problem_of(error: errors.HraftError, node_id: str, leader: Leader | None) ->
         return Problem(400, "bad_address", detail, outcome=NOT_DONE)
     if isinstance(error, errors.BadCommand):
         return Problem(400, "bad_command", detail, outcome=NOT_DONE)
+    if isinstance(error, errors.LeaseNotFound):
+        return Problem(404, "lease_not_found", detail, outcome=NOT_DONE)
     if isinstance(error, errors.ReadFailed):
         return retry_later("read_failed", detail)
     for kind, code in _NOT_DONE_CODES.items():

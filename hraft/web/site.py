@@ -15,8 +15,8 @@ from twisted.web.resource import IResource
 from twisted.web.server import Site
 
 from hraft import limits
+from hraft.web.api import Api
 from hraft.web.channel import BoundedRequest, Channel
-from hraft.web.keys import KeyApi
 from hraft.web.problems import NOT_DONE, Problem, retry_later
 from hraft.web.tree import KleinTree
 from hraft.web.watch.hub import Hub
@@ -52,10 +52,10 @@ class HttpSite(Site):
         self._refused: dict[Channel, None] = {}
         self._drained: list[Deferred[None]] | None = None
         self._clock = clock
-        self._api: KeyApi | None = None
+        self._api: Api | None = None
         self._watches: Hub | None = None
 
-    def serve(self, api: KeyApi, has_front: bool = HAS_FRONT) -> None:
+    def serve(self, api: Api, has_front: bool = HAS_FRONT) -> None:
         """Give this API to whoever asks; with `has_front`, plain requests without the cost of twisted.web."""
         watchers_count = min(limits.WATCHERS_COUNT, self._connections_count * 3 // 4)
         watches = WatchResource(api.node, self._clock, api.failed, watchers_count)

@@ -1,4 +1,4 @@
-"""The routing table of `hraft.web.keys` as a Klein application: the way in that understands every request.
+"""The routing table of `hraft.web.api` as a Klein application: the way in that understands every request.
 
 Knows nothing of what is asked.
 """
@@ -15,20 +15,20 @@ from twisted.web.resource import Resource
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from hraft.web.answers import REASONS, Answer
-from hraft.web.asked import Asked
-from hraft.web.keys import Function, KeyApi, route_of
+from hraft.web.api import Api, Function
+from hraft.web.asked import MEANINGFUL, Asked
 from hraft.web.problems import Problem
 
 
 class KleinTree(Resource):
     """What to give to an HttpSite.
 
-    Of a key's path Klein sees /key alone: what follows is bytes, of which a URL router understands too much.
+    Of a path Klein sees what the table calls it: keys in paths are bytes, of which a URL router understands too much.
     """
 
     isLeaf = True
 
-    def __init__(self, api: KeyApi, streams: Mapping[bytes, Any] | None = None) -> None:
+    def __init__(self, api: Api, streams: Mapping[bytes, Any] | None = None) -> None:
         """`streams`: the resources, by their paths, whose answers are no Answer since they have no end."""
         super().__init__()  # type: ignore[no-untyped-call]
         self._api = api
@@ -48,15 +48,12 @@ class KleinTree(Resource):
             return give(request, _bad_request().answer(request.method))
         if request.path in self._streams:
             return self._streams[request.path].render(request)
+        path = self._api.path_of(request.path)
+        if path is None:
+            return give(request, self._api.refused(_not_found(), request.method, request.path))
+        request.postpath = [path[1:]]
         try:
-            route = route_of(request.path)
-            if route != request.path:
-                request.postpath = [route[1:]]
-            elif b"/".join(request.postpath).decode().startswith("/"):
-                return give(request, _not_found().answer(request.method))  # Werkzeug would take //status for /status.
             return self._routes.render(request)
-        except UnicodeDecodeError:
-            return give(request, _not_found().answer(request.method))
         except Exception:
             # Before Klein's own handling: a Host that is none, for one.
             return self._failed(request, Failure())
@@ -64,7 +61,7 @@ class KleinTree(Resource):
     def _asking(self, functions: Mapping[bytes, Function]) -> Callable[[Any], Any]:
         def ask(request: Any) -> Any:
             method = request.method.upper()  # As Werkzeug takes it.
-            asked = Asked(method, request.path, request.uri.partition(b"?")[2], request.content.read())
+            asked = Asked(method, request.path, request.uri.partition(b"?")[2], request.content.read(), _meaningful(request))
             answer = self._api.ask(functions[method], asked)
             if isinstance(answer, Deferred):
                 return answer.addCallback(lambda answer: give(request, answer))
@@ -77,16 +74,22 @@ class KleinTree(Resource):
         problem = _problem(request.method, failure.value)
         if problem is None:
             return give(request, self._api.failed(failure, request.method, request.path))
-        return give(request, problem.answer(request.method))
+        return give(request, self._api.refused(problem, request.method, request.path))
 
 
 def give(request: Any, answer: Answer) -> bytes:
     """Put an answer on a request; return the body for Twisted to write."""
     request.setResponseCode(answer.status, REASONS.get(answer.status, "Error").encode())
-    request.setHeader(b"Content-Length", b"%d" % len(answer.body))
-    for name, value in answer.headers:
+    if answer.has_length:
+        request.setHeader(b"Content-Length", b"%d" % len(answer.body))
+    for name, value in (*answer.headers, *answer.varying):
         request.setHeader(name, value)
     return answer.body
+
+
+def _meaningful(request: Any) -> tuple[tuple[bytes, bytes], ...]:
+    headers = request.requestHeaders
+    return tuple((name, value) for name in MEANINGFUL for value in headers.getRawHeaders(name) or ())
 
 
 def _problem(method: bytes, error: BaseException | None) -> Problem | None:
@@ -104,4 +107,4 @@ def _bad_request() -> Problem:
 
 
 def _not_found() -> Problem:
-    return Problem(404, "not_found", "there are /key, /join and /status")
+    return Problem(404, "not_found", "there are /key, /join and /status, and what is below /v1: see docs/http-api.md")

@@ -23,8 +23,8 @@ from hraft.kv.store import KeyValueStore
 from hraft.raft.configuration import Configuration
 from hraft.raft.entry import EntryId
 from hraft.raft.ready import NodeStatus, Role
-from hraft.web.keys import KeyApi
 from hraft.web.node import Node
+from hraft.web.routes import node_api
 from hraft.web.site import HAS_FRONT, HttpSite
 from hraft.web.tree import KleinTree
 
@@ -221,7 +221,7 @@ class Served:
     def __init__(self, forward: bool = False, has_front: bool | None = None, **limits: Any) -> None:
         self.node = ToldNode()
         self.clock = Clock()
-        self.api = KeyApi(typed(self.node), forward)
+        self.api = node_api(typed(self.node), forward)
         self.site = HttpSite(KleinTree(self.api), self.clock, **limits)
         self.site.serve(self.api, front["is_used"] if has_front is None else has_front)
         self.clients: list[Client] = []
@@ -243,7 +243,7 @@ def get(path: str, *headers: str, method: str = "GET") -> bytes:
 
 
 class ApiTestCase(SynchronousTestCase):
-    """A KeyApi over a node that answers when told."""
+    """The HTTP face of a node that answers when told."""
 
     forward = False
 

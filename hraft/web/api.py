@@ -1,0 +1,132 @@
+"""The one routing table, and how its functions are called; two ways lead here, `hraft.web.front` and `hraft.web.tree`.
+
+Every error becomes an answer here, as JSON. Knows nothing of what can be asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final, TypeAlias, cast
+
+import msgspec
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from hraft.errors import HraftError
+from hraft.kv.store import KeyValueStore
+from hraft.web.answers import Answer
+from hraft.web.asked import Asked
+from hraft.web.node import Node
+from hraft.web.problems import UNKNOWN, Problem, problem_of
+
+#: What answers a request. May raise, or fail, with whatever went wrong: `Api.ask` makes an answer of it.
+Function: TypeAlias = Callable[[Asked], "Answer | Deferred[Answer]"]
+
+_log = Logger(namespace="hraft.web")
+
+#: At the end of a path it stands for all that follows, slashes too. Other parameters, anywhere, for what is between two slashes.
+_KEY: Final = b"{key}"
+_V1: Final = b"/v1/"
+REVISION: Final = b"X-Hraft-Revision"
+
+
+class Route(msgspec.Struct, frozen=True):
+    """One row of the table: `function` answers `method` on `path`, which may have parameters in braces. HEAD comes with GET."""
+
+    method: bytes
+    path: bytes
+    function: Function
+
+
+class Api:
+    """The HTTP face of one node."""
+
+    def __init__(self, node: Node, routes: Iterable[Route]) -> None:
+        self.node = node
+        #: Path, with its parameters' names -> method -> what answers.
+        self.routes: dict[bytes, dict[bytes, Function]] = {}
+        for route in routes:
+            functions = self.routes.setdefault(route.path, {})
+            functions[route.method] = route.function
+            if route.method == b"GET":
+                functions[b"HEAD"] = route.function
+        self._below_keys = tuple((path[: -len(_KEY)], path) for path in self.routes if path.endswith(_KEY))
+        others = (path for path in self.routes if b"{" in path and not path.endswith(_KEY))
+        self._shapes = tuple((path.split(b"/"), path) for path in others)
+
+    def path_of(self, path: bytes) -> bytes | None:
+        """The path of the table that a request's path is one of, if there is any."""
+        if path in self.routes:
+            return path
+        for begin, found in self._below_keys:
+            if path.startswith(begin):
+                return found
+        segments = path.split(b"/")
+        for shape, found in self._shapes:
+            if len(shape) == len(segments) and all(map(_fits, shape, segments)):
+                return found
+        return None
+
+    def find(self, method: bytes, path: bytes) -> Function | None:
+        """What answers this, if there is anything."""
+        found = self.path_of(path)
+        return None if found is None else self.routes[found].get(method)
+
+    def ask(self, function: Function, asked: Asked) -> Answer | Deferred[Answer]:
+        """Call a function of the table. Every error becomes an answer: this never raises, and its Deferred never fails.
+
+        Cancelling the Deferred ends the wait of a client that has hung up, and not what it asked for (C7).
+        """
+        try:
+            answer = function(asked)
+        except Exception as error:
+            return self._refused(error, asked.method, asked.path)
+        if isinstance(answer, Deferred):
+            answer.addCallbacks(self.stamped, self.failed, (asked.path,), errbackArgs=(asked.method, asked.path))
+            return answer
+        return self.stamped(answer, asked.path)
+
+    def stamped(self, answer: Answer, path: bytes) -> Answer:
+        """Under /v1, with the revision that this node had seen when it answered; a write says its own revision itself."""
+        if not path.startswith(_V1):
+            return answer
+        varying = answer.varying
+        if not any(name == REVISION for name, _ in (*answer.headers, *varying)):
+            store = cast(KeyValueStore, self.node.state_machine)
+            varying = (*varying, (REVISION, b"%d" % store.revision))
+        term = (b"X-Hraft-Term", b"%d" % self.node.status().term)
+        return Answer(answer.status, answer.headers, answer.body, (*varying, term))
+
+    # --- what goes wrong -------------------------------------------------------------------------
+
+    def failed(self, failure: Failure, method: bytes, path: bytes) -> Answer:
+        """Every error of a function, and those of the way to it, as an answer."""
+        assert failure.value is not None
+        return self._refused(failure.value, method, path, failure)
+
+    def refused(self, problem: Problem, method: bytes, path: bytes) -> Answer:
+        """What is wrong before a function was found."""
+        return self.stamped(problem.answer(method), path)
+
+    def _refused(self, error: BaseException, method: bytes, path: bytes, failure: Failure | None = None) -> Answer:
+        """What nobody foresaw is logged, and told to the client in one word."""
+        problem = self._problem(error)
+        if problem is None:
+            _log.failure("{method} {path} failed", failure or Failure(error), method=method, path=path)
+            problem = Problem(500, "internal", "this node failed to answer; its log says why")
+        return self.refused(problem, method, path)
+
+    def _problem(self, error: BaseException) -> Problem | None:
+        if isinstance(error, Problem):
+            return error
+        if isinstance(error, HraftError):
+            return problem_of(error, self.node.node_id, self.node.leader())
+        if isinstance(error, CancelledError):
+            # The client has hung up, so nobody reads this.
+            return Problem(503, "outcome_unknown", "nobody waits for the outcome any more", outcome=UNKNOWN)
+        return None
+
+
+def _fits(wanted: bytes, segment: bytes) -> bool:
+    return segment == wanted or (wanted.startswith(b"{") and bool(segment))
