@@ -1,9 +1,10 @@
-"""`python -m benchmarks writes|failover|stability|restart`: the figures that docs/performance.md quotes."""
+"""`python -m benchmarks writes|failover|stability|restart|watches`: the figures that docs/performance.md quotes."""
 
 from __future__ import annotations
 
 import argparse
 import http.client
+import os
 import statistics
 import subprocess
 import tempfile
@@ -11,6 +12,7 @@ import time
 from pathlib import Path
 
 from benchmarks.load import Figure, sequential_posts, wrk
+from benchmarks.watchers import watching
 from hraft.kv.commands import Set, encode_command
 from hraft.raft.entry import Entry, EntryKind
 from hraft.raft.node import bootstrap_save
@@ -59,6 +61,26 @@ def failover(cluster: Cluster, arguments: argparse.Namespace) -> None:
             node.wait_for_value(key, value)
     print(f"{len(gaps)} kills: median {statistics.median(gaps):.3f} s, maximum {max(gaps):.3f} s, minimum {min(gaps):.3f} s")
     print(f"{len(acknowledged)} acknowledged writes, all on all {len(cluster.nodes)} nodes")
+
+
+def watches(cluster: Cluster, arguments: argparse.Namespace) -> None:
+    """What watchers of one node cost its writes. Each kind by turns, since other work on the machine changes all figures."""
+    leader = cluster.start(arguments.nodes)[0]
+    assert leader.process is not None
+    sequential_posts(leader, 300)
+    for turn in range(1, 4):
+        for kind in ("none", "idle", "busy"):
+            with watching(leader, arguments.watchers, kind):
+                began_seconds = _cpu_seconds(leader.process.pid)
+                figure = wrk(leader, 64, arguments.seconds)
+                cpu_us = 1e6 * (_cpu_seconds(leader.process.pid) - began_seconds) / (figure.per_second * arguments.seconds)
+                _print(f"turn {turn}: POST /key, 64 clients, watchers: {kind}, {cpu_us:.0f} us of CPU each", figure)
+        print(f"{_resident_mib(leader.process.pid):.0f} MiB resident", flush=True)
+
+
+def _cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _takes(node: Node, key: str) -> bool:
@@ -130,11 +152,12 @@ def _print(what: str, figure: Figure) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("what", choices=["writes", "failover", "stability", "restart"])
+    parser.add_argument("what", choices=["writes", "failover", "stability", "restart", "watches"])
     parser.add_argument("--nodes", type=int, default=3, help="how many nodes the cluster has")
     parser.add_argument("--seconds", type=float, default=10.0, help="how long each load lasts")
     parser.add_argument("--count", type=int, default=3000, help="how many writes one after the other")
     parser.add_argument("--kills", type=int, default=20, help="how often the leader is killed")
+    parser.add_argument("--watchers", type=int, default=1000, help="how many watch")
     parser.add_argument("--minutes", type=float, default=2.0, help="how long the full load lasts")
     parser.add_argument("--entries", type=int, default=1_000_000, help="how many entries the log gets")
     parser.add_argument("--reactor", default="default", help="as the option of `twist`")
