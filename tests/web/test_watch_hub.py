@@ -159,6 +159,21 @@ class SlowTests(HubTestCase):
         self.assertEqual(expected(list(self.watched.store.changes_after(0))), told(slow.data))
         self.assertEqual(1, len(self.watched.hub._groups))
 
+    def test_who_catches_up_waits_for_the_others(self) -> None:
+        """It is not told of what they are yet to be told of, nor does it keep the reactor busy until they are."""
+        slow, fast = self.watched.watch(room_bytes=1), self.watched.watch()
+        send = fast.send
+        self.patch(fast, "send", lambda data: [send(data), self.watched.clock.advance(0.5)])
+        self.watched.change(put("a"))
+        self.watched.settle()
+        self.watched.change(put("b"))
+        slow.room_bytes = None
+        slow.read()
+        self.watched.settle()
+        self.assertEqual([(1, ["a=1"])], told(slow.data))
+        self.watched.clock.advance(1)
+        self.assertEqual([(1, ["a=1"]), (2, ["b=1"])], told(slow.data))
+
     def test_who_does_not_read_at_all_is_cut_off(self) -> None:
         """It holds a place that others want. It may come back, and is told why it was cut."""
         slow, fast = self.watched.watch(room_bytes=1), self.watched.watch()

@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from hraft import limits
-from hraft.sending import send_now
+from hraft.sending import lose_after, send_now
 from hraft.web.watch.hub import Hub, Watcher
 from hraft.web.watch.views import View
 
@@ -43,6 +43,7 @@ class WatchStream:
         request.setHeader(b"X-Accel-Buffering", b"no")  # For nginx, which would hold messages back.
         request.notifyFinish().addErrback(self._lost)
         request.registerProducer(self, True)
+        lose_after(request.channel.transport, limits.WATCH_VANISHED_SECONDS)
         self._watcher = self._hub.add(view, since, self)
 
     # --- what the hub does -----------------------------------------------------------------------
