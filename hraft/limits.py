@@ -39,7 +39,7 @@ WATCH_PORTION_BYTES = 64 * 1024
 WATCH_TURN_CHANGES_COUNT = 1000
 #: A watcher that does not read a portion within this time is cut off.
 WATCH_UNREAD_SECONDS = 30.0
-#: One whose machine acknowledges nothing any more is lost after this time: longer, so that one who only reads too late is told why.
+#: One whose machine acknowledges nothing any more is lost after this longer time, so that a slow one is told why.
 WATCH_VANISHED_SECONDS = 60.0
 #: After such a silence a watcher is told that there is nothing to tell.
 WATCH_SILENCE_SECONDS = 15.0

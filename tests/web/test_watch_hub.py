@@ -159,6 +159,17 @@ class SlowTests(HubTestCase):
         self.assertEqual(expected(list(self.watched.store.changes_after(0))), told(slow.data))
         self.assertEqual(1, len(self.watched.hub._groups))
 
+    def test_a_mark_may_be_one_too_many(self) -> None:
+        """A client that reads nothing although nothing happens is not told of old things when it reads again."""
+        change(self.watched.store, put("a"), put("b"))
+        slow = self.watched.watch(room_bytes=100)
+        self.watched.clock.pump([1.0] * 16)
+        self.assertTrue(slow.is_full)
+        self.watched.change(put("c"))
+        slow.read()
+        self.watched.settle()
+        self.assertEqual([(3, ["c=1"])], told(slow.data))
+
     def test_who_catches_up_waits_for_the_others(self) -> None:
         """It is not told of what they are yet to be told of, nor does it keep the reactor busy until they are."""
         slow, fast = self.watched.watch(room_bytes=1), self.watched.watch()
@@ -208,11 +219,13 @@ class SlowTests(HubTestCase):
         """Of a long history no more is sent at once than a portion, and a turn of the reactor is not spent on one client."""
         change(self.watched.store, *(put("a", "x" * 1000) for _ in range(3000)))
         stream = self.watched.watch(since=0)
-        sizes = [0]
+        sizes, sent, send = [0], [0], stream.send
+        self.patch(stream, "send", lambda data: [sent.append(len(data)), send(data)])
         while stream.watcher is not None and stream.watcher.group is None:
             self.watched.clock.turn()
             sizes.append(len(stream.data))
             self.assertLess(sizes[-1] - sizes[-2], limits.WATCH_TURN_CHANGES_COUNT * 1200)
+        self.assertLess(max(sent), limits.WATCH_PORTION_BYTES + 2000)
         self.assertEqual(list(range(1, 3001)), [revision for revision, _ in told(stream.data)])
 
     def test_a_portion_is_a_portion(self) -> None:
