@@ -162,7 +162,7 @@ class SlowTests(HubTestCase):
     def test_a_mark_may_be_one_too_many(self) -> None:
         """A client that reads nothing although nothing happens is not told of old things when it reads again."""
         change(self.watched.store, put("a"), put("b"))
-        slow = self.watched.watch(room_bytes=100)
+        slow = self.watched.watch(room_bytes=60)
         self.watched.clock.pump([1.0] * 16)
         self.assertTrue(slow.is_full)
         self.watched.change(put("c"))
