@@ -1,4 +1,4 @@
-"""`python -m benchmarks writes|failover|stability|restart|watches`: the figures that docs/performance.md quotes."""
+"""`python -m benchmarks compare|writes|failover|stability|restart|watches`: the figures that docs/performance.md quotes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.compare import compare
 from benchmarks.load import Figure, sequential_posts, wrk
 from benchmarks.watchers import watching
 from hraft.kv.commands import Set, encode_command
@@ -152,7 +153,7 @@ def _print(what: str, figure: Figure) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("what", choices=["writes", "failover", "stability", "restart", "watches"])
+    parser.add_argument("what", choices=["compare", "writes", "failover", "stability", "restart", "watches"])
     parser.add_argument("--nodes", type=int, default=3, help="how many nodes the cluster has")
     parser.add_argument("--seconds", type=float, default=10.0, help="how long each load lasts")
     parser.add_argument("--count", type=int, default=3000, help="how many writes one after the other")
@@ -161,8 +162,17 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=2.0, help="how long the full load lasts")
     parser.add_argument("--entries", type=int, default=1_000_000, help="how many entries the log gets")
     parser.add_argument("--reactor", default="default", help="as the option of `twist`")
+    parser.add_argument("--systems", default="hraft,etcd", help="compare: hraft, etcd, or commits of this repository")
+    parser.add_argument("--loads", default="write,read,linearizable read", help="compare: which of these")
+    parser.add_argument("--clients", default="1,16,64,256", help="compare: how many at once")
+    parser.add_argument("--rounds", type=int, default=5, help="compare: how often each system has its turn")
+    parser.add_argument("--json", help="compare: write all figures to this file")
+    parser.add_argument("--plot", help="compare: draw the medians into this PNG")
     parser.add_argument("--directory", help="where the data directories go: a real disk, not tmpfs")
     arguments = parser.parse_args()
+    if arguments.what == "compare":
+        compare(arguments)
+        return
     with tempfile.TemporaryDirectory(dir=arguments.directory) as folder:
         cluster = Cluster(Path(folder), arguments.reactor)
         try:

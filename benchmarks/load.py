@@ -10,7 +10,6 @@ import subprocess
 import tempfile
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 from tests.process.cluster import Node
 
@@ -52,17 +51,21 @@ def sequential_posts(node: Node, count: int) -> Figure:
 
 
 def wrk(node: Node, clients: int, seconds: float, path: str = "/key", is_post: bool = True, keys: int = 10_000) -> Figure:
-    """So many clients at once, by wrk, in one thread of its own."""
+    """So many clients at once that post, or read one path."""
+    script = _POST_SCRIPT.replace("%(keys)d", str(keys)) if is_post else f'wrk.path = "{path}"'
+    return wrk_script(node.http_port, script, clients, seconds)
+
+
+def wrk_script(port: int, script: str, clients: int, seconds: float) -> Figure:
+    """So many clients at once that do what a script of wrk's says, in one thread of its own."""
     program = shutil.which("wrk")
     if program is None:
         raise SystemExit("wrk is not installed; on Debian: apt-get install wrk")
-    with tempfile.TemporaryDirectory() as folder:
-        script = Path(folder) / "post.lua"
-        script.write_text(_POST_SCRIPT.replace("%(keys)d", str(keys)))
-        command = [program, "-t1", f"-c{clients}", f"-d{seconds:g}s", "--latency", "--timeout", "10s"]
-        if is_post:
-            command += ["-s", str(script)]
-        told = subprocess.run([*command, f"http://127.0.0.1:{node.http_port}{path}"], capture_output=True, text=True, check=True)
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
+        file.write(script)
+        file.flush()
+        command = [program, "-t1", f"-c{clients}", f"-d{seconds:g}s", "--latency", "--timeout", "10s", "-s", file.name]
+        told = subprocess.run([*command, f"http://127.0.0.1:{port}/"], capture_output=True, text=True, check=True)
     return _read_wrk(told.stdout)
 
 
