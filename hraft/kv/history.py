@@ -68,7 +68,8 @@ class History:
         """The only event of its revision."""
         self._events.append(event)
         self._size_bytes += event.size_bytes
-        self._drop()
+        if len(self._events) - self._first > self._limits.history_events_count or self._size_bytes > self._limits.history_bytes:
+            self._drop()
 
     def extend(self, events: Sequence[Event]) -> None:
         """All events of one revision."""
