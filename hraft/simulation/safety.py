@@ -7,7 +7,7 @@ nothing where it did not change. The dissertation's Figure 3.2 and docs/simulati
 from __future__ import annotations
 
 from hraft.raft.configuration import Configuration
-from hraft.raft.entry import Entry, EntryId, EntryKind
+from hraft.raft.entry import Entry, EntryId, EntryKind, HardState
 from hraft.raft.invariants import Facts, InvariantBroken, check_state, check_step, facts
 from hraft.raft.quorum import is_majority
 from hraft.raft.ready import Role
@@ -131,10 +131,14 @@ class Safety:
         if not self._ledger.led(node.node_id, state.term):
             raise Violation("Election Safety", f"{node.node_id} leads term {state.term} twice")
         voters = state.configuration.voters
-        for_it = [voter for voter in voters if self._promises.has_voted(voter, state.term, node.node_id)]
-        if not is_majority({*for_it, node.node_id} & voters.keys(), voters):
+        for_it = {voter for voter in voters if self._promises.has_voted(voter, state.term, node.node_id)}
+        # Its own vote is said to nobody where it is the only voter; it counts when it is on disk (E3).
+        for_it.discard(node.node_id)
+        if node.truth.hard_state == HardState(state.term, node.node_id):
+            for_it.add(node.node_id)
+        if not is_majority(for_it & voters.keys(), voters):
             raise Violation(
-                "a leader has the votes of a majority", f"{node.node_id} leads term {state.term} with those of {for_it}"
+                "a leader has the votes of a majority", f"{node.node_id} leads term {state.term} with those of {sorted(for_it)}"
             )
         needed = self._ledger.committed_before(state.term)
         log = state.log

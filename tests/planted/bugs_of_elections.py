@@ -158,6 +158,7 @@ ELECTION = (
         "raft/election",
         "    return state.may_be_needed and not",
         "    return not",
+        unseen=_POLITE,
     ),
 )
 

@@ -89,8 +89,8 @@ def found_by_tests(folder: Path, area: str) -> str:
         names = [str(path) for path in files if path.name not in _NEVER]
         status, output = run_planted(folder, [sys.executable, "-m", "pytest", *arguments, *names], TESTS_TIMEOUT_SECONDS)
         if status:
-            failed = re.search(r"^(?:FAILED|ERROR|SUBFAILED).*?test_\w+\.py(?:::\w+)*::(\w+)", output, re.MULTILINE)
-            return failed.group(1) if failed else "pytest itself ends"
+            failed = re.search(r"^(?:FAILED|ERROR|SUBFAILED).*?test_\w+\.py((?:::\w+)+)", output, re.MULTILINE)
+            return failed.group(1).removesuffix("::runTest").rpartition("::")[2] if failed else "pytest itself ends"
     return ""
 
 
