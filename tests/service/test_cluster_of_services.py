@@ -63,6 +63,15 @@ class WriteTests(ThreeNodes):
         missing = self.cluster.wait_for(self.follower.service.submit(delete_command("b")))
         self.assertEqual(Written(1, 0), missing.value.result)
 
+    @pytest.mark.scenario("L24")
+    def test_nothing_is_taken_in_while_applying_is_behind(self) -> None:
+        """A leader asks before it proposes, or what waits to be applied would grow for ever."""
+        last_index = self.leader.service.status().last.index
+        self.patch(limits, "APPLY_LAG_ENTRIES_COUNT", 0)
+        outcome = Outcome(self.leader.service.propose(set_command("a", "1")))
+        self.assertIsInstance(outcome.error, ProposalDropped)
+        self.assertEqual(last_index, self.leader.service.status().last.index)
+
     @pytest.mark.scenario("C6")
     def test_what_is_forwarded_is_not_forwarded_again(self) -> None:
         """Two nodes that take each other for the leader must not play ball with a request."""
