@@ -227,6 +227,29 @@ class RaftNode:
         return self.state.log.last_index
 
     @property
+    def read_round(self) -> int:
+        """(leader) The last round of heartbeats that began; what left with an earlier `Ready` is of no later one."""
+        return 0 if self.state.leading is None else self.state.leading.reads.round
+
+    @property
+    def confirmed_round(self) -> int:
+        """(leader) The last round that a majority has answered, so that until it began nobody else was elected."""
+        state = self.state
+        return 0 if state.leading is None else state.leading.reads.confirmed_round(state.configuration.voters, state.node_id)
+
+    @property
+    def may_hold_lease(self) -> bool:
+        """(leader) Whether those who answer keep everybody else from being elected for an election timeout (Section 6.4.1).
+
+        Only once this reign has committed an entry; not when leadership may have been handed over in it, which stickiness
+        does not stop; nor for a leader that is being removed, which the last voter need not hear.
+        """
+        state, leading = self.state, self.state.leading
+        if leading is None or leading.has_handed_over or state.commit_index < leading.noop_index:
+            return False
+        return state.configuration.is_voter(state.node_id)
+
+    @property
     def configuration(self) -> Configuration:
         return self.state.configuration
 

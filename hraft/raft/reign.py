@@ -17,6 +17,7 @@ def tick(state: RaftState, leading: Leading) -> None:
     membership.promote_who_caught_up(state, leading)
     leading.ticks += 1
     if leading.ticks % state.settings.heartbeat_interval_ticks == 0:
+        leading.reads.begin_round()
         replication.heartbeat(state, leading)
     else:
         replication.announce_commit(state, leading)

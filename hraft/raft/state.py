@@ -49,6 +49,8 @@ class Leading:
     progress: dict[str, Progress] = field(default_factory=dict)
     reads: Reads = field(default_factory=Reads)
     transfer: Transfer | None = None
+    #: Somebody may have been told to campaign at once, against stickiness, and may still do so when the transfer was given up.
+    has_handed_over: bool = False
     uncommitted_bytes: int = 0
     ticks: int = 0
 
@@ -84,7 +86,9 @@ class RaftState:
         self.applied_index = self.snapshot_index
         self.role = Role.FOLLOWER
         self.leader_id: str | None = None
-        self.ticks_since_leader = 0
+        # What was heard in an earlier life is forgotten, so a node that may have heard a leader begins as one that just did:
+        # leases count on it (Section 6.4.1). Nobody's timer is shorter. One without entries never answered a leader.
+        self.ticks_since_leader = 0 if self.log.last_index else settings.election_timeout_ticks
         self.election_ticks = 0
         self.randomized_election_timeout_ticks = 0
         # On candidates, and on leaders.
@@ -123,8 +127,11 @@ class RaftState:
 
     @property
     def hears_leader(self) -> bool:
-        """Leader stickiness: heard one within the minimum election timeout, or is one (Section 4.2.3)."""
-        return self.leader_id is not None and self.ticks_since_leader < self.settings.election_timeout_ticks
+        """Leader stickiness: heard one within the minimum election timeout, or is one (Section 4.2.3).
+
+        Also where it is not known any more who that was: a later term that was only heard of ends no lease (Section 6.4.1).
+        """
+        return self.ticks_since_leader < self.settings.election_timeout_ticks
 
     @property
     def is_disk_stalled(self) -> bool:
@@ -147,6 +154,7 @@ class RaftState:
             self.hard_state = HardState(term)
         if self.leading is not None:
             self.read_answers.extend(self.leading.reads.failed())
+            self.ticks_since_leader = self.settings.election_timeout_ticks
         self.role = Role.FOLLOWER
         self.leader_id = leader_id
         self.campaign = None

@@ -24,6 +24,7 @@ def begin(state: RaftState, target: str | None) -> None:
     if not state.configuration.is_voter(target):
         raise ChangeRefused(f"{target!r} is not a voter of this cluster")
     leading.transfer = Transfer(target)
+    leading.has_handed_over = True
     advance(state, leading)
 
 

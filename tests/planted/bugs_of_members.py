@@ -177,7 +177,7 @@ READS = (
         "R3a",
         "an answer to an earlier round confirms the present one",
         "raft/reads",
-        "if read_round >= self.round}",
+        "if read_round >= self._confirming_round}",
         "if read_round > 0}",
     ),
     bug("R3b", "rounds share one number", "raft/reads", "        self.round += 1\n", "        self.round = 1\n"),

@@ -166,6 +166,7 @@ class Cluster:
         self.marks: Counter[str] = Counter()
         for name in configuration.members:
             self.start(name, Disk(HardState(1), entries=[first_entry(configuration)]))
+            self[name].state.ticks_since_leader = settings.election_timeout_ticks  # They have been up for long.
         for name in others:
             self.start_empty(name)
 
@@ -431,7 +432,7 @@ class Cluster:
     def elect(self, name: str) -> RaftNode:
         """Let `name` time out, and win; the others hear no other leader any more. Everything is delivered."""
         for other, server in self.servers.items():
-            if server.node is not None and other != name and server.node.leader_id is not None:
+            if server.node is not None and other != name and server.node.role is not Role.LEADER:
                 while server.node.state.hears_leader:
                     server.node.state.ticks_since_leader += 1
         self.time_out(name)

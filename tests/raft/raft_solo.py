@@ -63,7 +63,10 @@ def of_kind(sent: list[Sent], kind: type[Kind], to: str | None = None) -> list[K
 
 
 class Solo:
-    """`n1`, with `saves` deciding whether its disk works at once or only on `save()`."""
+    """`n1`, with `saves` deciding whether its disk works at once or only on `save()`.
+
+    It has been there for long, and heard of no leader, unless it is `fresh`.
+    """
 
     def __init__(
         self,
@@ -74,6 +77,7 @@ class Solo:
         settings: Settings = SETTINGS,
         saves: bool = True,
         choose: Callable[[int, int], int] = lambda low, high: low,
+        fresh: bool = False,
     ) -> None:
         last_term = entries[-1].term if entries else base.term
         self.saves = saves
@@ -84,6 +88,8 @@ class Solo:
         self.reads: list[ReadReady] = []
         self.node = RaftNode("n1", settings, choose, hard_state or HardState(last_term), snapshot, base, entries)
         self.state = self.node.state
+        if not fresh:
+            self.state.ticks_since_leader = settings.election_timeout_ticks
 
     @property
     def term(self) -> int:

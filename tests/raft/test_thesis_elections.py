@@ -482,6 +482,8 @@ class ClusterTests(TestCase):
         self.assertEqual([], cluster.take("n1", RequestVoteResponse), "held back until the vote is on disk")
         cluster.crash("n3", save_survives=True)
         cluster.restart("n3")
+        for _ in range(10):
+            cluster.tick("n3")
         cluster.deliver_from("n2", "n3", RequestVote(2, 9, 1))
         cluster.save_all()
         self.assertEqual([RequestVoteResponse(2, False)], [e.message for e in cluster.take("n2", RequestVoteResponse)])

@@ -136,12 +136,12 @@ class ReadIndexTests(TestCase):
         self.assertEqual([ReadReady(1, 2)], solo.reads)
 
     def test_lost_round_is_in_the_next_heartbeat(self) -> None:
-        """Every heartbeat carries the round under way."""
+        """A heartbeat is a round of its own, so an answer to it confirms the round under way, too."""
         solo = Solo()
         solo.reign()
         solo.act(lambda: solo.node.read_index(1))
-        self.assertEqual({1}, {message.read_round for message in of_kind(solo.tick(3), AppendEntries)})
-        solo.hear("n3", accepted(2, 2, read_round=1))
+        self.assertEqual({2}, {message.read_round for message in of_kind(solo.tick(3), AppendEntries)})
+        solo.hear("n3", accepted(2, 2, read_round=2))
         self.assertEqual([ReadReady(1, 2)], solo.reads)
 
     def test_refusals_confirm_too(self) -> None:

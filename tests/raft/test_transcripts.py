@@ -111,6 +111,7 @@ class Stage:
                 terms = [int(term) for term in log.split(",")]
                 rest = [Entry(index, term, EntryKind.COMMAND, b"t%d" % term) for index, term in enumerate(terms[1:], 2)]
                 self.cluster.start(name, Disk(HardState(terms[-1]), entries=[first, *rest]))
+                self.cluster[name].state.ticks_since_leader = settings.election_timeout_ticks
         self.cluster.choose = lambda low, high: low
 
     def empty(self, name: str) -> None:
