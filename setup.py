@@ -47,6 +47,8 @@ setup(
             "setuptools>=70.1",
             "pip>=22.3",
         ],
+        # `python -m fuzz --atheris`; without it, the same targets meet random damage.
+        "fuzz": ["atheris>=2.3; sys_platform == 'linux' and python_version < '3.14'"],
         "dev": ["mypy>=1.13", "mypy-zope>=1.0.9", "ruff>=0.8", "tox>=4.20; python_version >= '3.11'", "build>=1.2"],
     },
     classifiers=[

@@ -96,7 +96,7 @@ def parse_target(text: str) -> Address | Endpoint:
 
 def parse_advertised(text: str) -> Address:
     """What others are told to dial, so never an endpoint string and never every interface. Raises BadAddress."""
-    if text.partition(":")[0] in LISTENING_KINDS:
+    if _kind(text) in LISTENING_KINDS:
         raise _bad(text, "others must be able to dial it from anywhere: write host:port")
     return parse_address(text).dialable
 
@@ -130,6 +130,8 @@ def _host(text: str, host: str) -> str:
             return str(IPv4Address(host))
         except AddressValueError as error:
             raise _bad(text, f"{host[:_SHOWN_CHARACTERS_COUNT]!r} is not an IPv4 address") from error
+    if host.lower() in (*LISTENING_KINDS, *TARGET_KINDS):
+        raise _bad(text, f"{host!r} begins an endpoint string, which cannot stand here; a host so called is written host.domain")
     if host and (len(host) > 253 or not _HOST_NAME.fullmatch(host)):
         raise _bad(text, f"{host[:_SHOWN_CHARACTERS_COUNT]!r} is not a host name")
     return host

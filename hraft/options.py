@@ -23,6 +23,7 @@ TICK_MILLISECONDS = 20
 #: A follower must miss several heartbeats before it campaigns, or one lost packet is an election (Section 3.9, E19).
 ELECTION_TIMEOUT_HEARTBEATS_COUNT = 3
 _BYTES_IN_MIB = 1024 * 1024
+_COMPLAINT_CHARACTERS_COUNT = 600
 _NODE_ID = re.compile(r"[!-~]{1,128}")
 
 
@@ -89,9 +90,10 @@ class Options(usage.Options):
         try:
             super().parseOptions(options)  # type: ignore[no-untyped-call]
         except usage.UsageError as error:
+            shown = _one_line(str(error))
             if getattr(self, "parent", None) is None:
-                raise
-            sys.stderr.write(f"hraft: {error} (twist hraft --help explains the options)\n")
+                raise usage.UsageError(shown) from error
+            sys.stderr.write(f"hraft: {shown} (twist hraft --help explains the options)\n")
             raise SystemExit(os.EX_USAGE) from error
 
     def parseArgs(self, *arguments: str) -> None:
@@ -170,3 +172,9 @@ class Options(usage.Options):
         if not re.fullmatch("[0-9]{1,10}", text) or not allowed.lowest <= int(text) <= allowed.highest:
             raise usage.UsageError(f"--{name} {text[:100]}: must be a whole number from {allowed.lowest} to {allowed.highest}")
         return int(text)
+
+
+def _one_line(text: str) -> str:
+    """Twisted's own complaints repeat an option as it was given, with line ends in it and at any length."""
+    line = " ".join(text.splitlines())
+    return line if len(line) <= _COMPLAINT_CHARACTERS_COUNT else line[:_COMPLAINT_CHARACTERS_COUNT] + "..."

@@ -110,6 +110,19 @@ class EndpointStringTests(TestCase):
         with self.assertRaisesRegex(BadAddress, "leave out the scheme"):
             parse_target("http://localhost:11000")
 
+    def test_no_host_is_called_as_an_endpoint_string_begins(self) -> None:
+        """What one node tells as host:port, another would dial as something else."""
+        for parse, text in (
+            (parse_advertised, "TCP:80"),
+            (parse_advertised, "tls:443"),
+            (parse_listening, "tls:443"),
+            (parse_target, "tcp4:80"),
+            (parse_address, "tcp:80"),
+        ):
+            with self.assertRaises(BadAddress, msg=text):
+                parse(text)
+        self.assertEqual(Address("tcp.example", 80), parse_target("tcp.example:80"))
+
     def test_never_advertised(self) -> None:
         """Other machines cannot dial a file or an endpoint string of ours."""
         with self.assertRaisesRegex(BadAddress, "host:port"):

@@ -134,6 +134,12 @@ class MistakeTests(TestCase):
         self.assertIn("not recognized", self.refused("-haddr", ":11000", "data"))
         self.assertIn("not recognized", self.refused("--nonesuch", "data"))
 
+    def test_twisteds_own_complaints_are_short_lines_too(self) -> None:
+        """They repeat what was typed, or pasted."""
+        self.assertIn("option --x y not recognized", self.refused("--x\ny", "data"))
+        for arguments in (["--" + "x" * 100_000], ["a", "b" * 100_000]):
+            self.assertLess(len(self.refused(*arguments)), 1000)
+
     def test_under_twist_one_line_and_status_64(self) -> None:
         """Else the line would be followed by two pages of usage."""
         options = Options()

@@ -147,10 +147,13 @@ class PeerConnection(Protocol):
         if b"_command" in box and b"_ask" not in box:
             self._message_received(box)
             return
+        if amp.ERROR in box and not {amp.ERROR_CODE, amp.ERROR_DESCRIPTION} <= box.keys():
+            # AMP would forget the question before it sees that, and whoever asked would be told nothing.
+            raise BadMessage(f"an error without its text or code: {sorted(box)!r:.80}")
         try:
             self._dispatcher.ampBoxReceived(box)
         except (KeyError, amp.AmpError) as error:
-            raise BadMessage(f"an answer to nothing, or without its text: {error!r:.80}, {sorted(box)!r:.80}") from error
+            raise BadMessage(f"an answer to nothing: {error!r:.80}, {sorted(box)!r:.80}") from error
 
     def _message_received(self, box: dict[bytes, bytes]) -> None:
         if self.peer is None:

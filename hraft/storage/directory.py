@@ -12,6 +12,8 @@ import re
 from dataclasses import dataclass
 from zlib import crc32
 
+import msgspec
+
 from hraft.errors import DirectoryUnusable, FormatUnknown, LogCorrupted
 from hraft.storage.fail_stop import FailStop
 from hraft.storage.files import FileSystem, LocalFileSystem, replace_file, sync_directory
@@ -21,6 +23,7 @@ _NAME = "node.json"
 _FILE_BYTES = 64 * 1024
 _STRING = rb'"(?:[^"\\\n]|\\[^\n])+"'
 _IDENTITY = re.compile(rb'\{"format":(\d{1,9}),"cluster_id":(%b),"node_id":(%b)(,"crc":"([0-9a-f]{8})"\}\n)' % (_STRING, _STRING))
+_names: msgspec.json.Decoder[str] = msgspec.json.Decoder(str)
 #: Only the format is promised to stay where it is.
 _ANY_IDENTITY = re.compile(rb'\{"format":(\d{1,9})[,}]')
 
@@ -126,7 +129,10 @@ def read_identity(file_system: FileSystem, path: str) -> Identity | None:
     identity = _IDENTITY.fullmatch(data)
     if identity is None or b"%08x" % crc32(data[: identity.start(4)]) != identity[5]:
         raise LogCorrupted(f"{path}/{_NAME} is damaged, or was edited: {data[:200]!r}; restore it from a copy")
-    return Identity(json.loads(identity[2]), json.loads(identity[3]))
+    try:
+        return Identity(_names.decode(identity[2]), _names.decode(identity[3]))
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise LogCorrupted(f"{path}/{_NAME} has a name that cannot be read: {error}; restore it from a copy") from error
 
 
 def write_identity(file_system: FileSystem, path: str, identity: Identity) -> None:

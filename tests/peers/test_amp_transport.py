@@ -158,6 +158,15 @@ class QuestionTests(PeersTestCase):
             self.assertTrue(getattr(caught, "temporary", True))
             self.network.advance(2)
 
+    def test_an_error_without_its_text_is_the_end_of_every_question(self) -> None:
+        """AMP forgets a question before it reads the answer: whoever asked would be told nothing until its time is over."""
+        asked = self.ask(READ)
+        for connection in self.network.connections:
+            for tag in list(connection.client._dispatcher._outstandingRequests):
+                connection.server.send(serialized({b"_error": tag, b"_error_code": b"NotLeader"}))
+        self.network.flush()
+        self.failureResultOf(asked, ReadFailed)
+
     def test_asked_and_never_answered(self) -> None:
         """AMP itself would wait as long as the connection lives. A late answer is nobody's."""
         cases: list[tuple[Request, type[HraftError]]] = [(PROPOSAL, OutcomeUnknown), (READ, ReadFailed), (JOIN, ChangeRefused)]

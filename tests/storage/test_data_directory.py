@@ -10,6 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 from unittest import TestCase
+from zlib import crc32
 
 import pytest
 from storage_samples import FaultAt, disk_with, lucks
@@ -136,6 +137,13 @@ class IdentityTests(TestCase):
         for damaged in (*flips, *(data[:cut] for cut in range(len(data))), data + b"\n", data + data):
             with self.assertRaises((LogCorrupted, FormatUnknown), msg=repr(damaged)):
                 read_identity(disk_with({"node/node.json": damaged}), "node")
+
+    def test_a_name_that_cannot_be_read(self) -> None:
+        """Edited by somebody who knew how to make the checksum: refused like any other damage, and not by a traceback."""
+        for name in (rb"\u12", rb"\x", b"\xff", rb"\ud800", b"\x01"):
+            head = b'{"format":1,"cluster_id":"c","node_id":"%b"' % name
+            with self.assertRaisesRegex(LogCorrupted, r"node\.json", msg=repr(name)):
+                read_identity(disk_with({"node/node.json": b'%b,"crc":"%08x"}\n' % (head, crc32(head))}), "node")
 
     @pytest.mark.scenario("D21")
     def test_another_format(self) -> None:
