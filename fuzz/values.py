@@ -81,6 +81,8 @@ def _plain(kind: Any, random: Random) -> Any:
         return None
     if kind is bool:
         return random.randrange(2) == 1
+    if kind is float:
+        return random.choice((0.0, 1.5, 1e300))
     if kind is int:
         return random.choice(_NUMBERS)
     if isinstance(kind, type) and issubclass(kind, Enum):

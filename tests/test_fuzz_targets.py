@@ -28,7 +28,7 @@ from fuzz.target import Broken, Target
 #: How many are fed whole and undamaged, at most.
 SAMPLES_COUNT = 60
 #: 60 where nothing is said: heavy ones have fewer.
-EXAMPLES_COUNT = {"http": 20, "requests": 25}
+EXAMPLES_COUNT = {"http": 20, "requests": 25, "accepted": 40}
 PLANTED_RUNS_COUNT = 5000
 
 positions = st.integers(0, POSITIONS_COUNT - 1)
@@ -100,6 +100,9 @@ PLANTED: dict[str, tuple[str, Any]] = {
     "http": ("hraft.web.front.NotPlain", KeyError),
     "requests": ("hraft.web.bodies._bad_body", _raising),
     "bodies": ("hraft.web.bodies._bad_body", _raising),
+    "watch": ("hraft.web.watch.wanted.Problem", KeyError),
+    "client-endpoints": ("hraft.client.endpoints.BadAddress", KeyError),
+    "client-answers": ("hraft.client.answers.BadAnswer", KeyError),
     "addresses": ("hraft.addresses.AddressValueError", KeyError),
     "endpoints": ("hraft.endpoints.BadAddress", KeyError),
     "options": ("hraft.options.BadAddress", KeyError),

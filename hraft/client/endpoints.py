@@ -19,7 +19,10 @@ LEADER_DISTRUST_SECONDS = 30.0
 
 def parse_endpoint(text: str) -> str:
     """http://host:port or host:port, as scheme://host:port. Raises BadAddress."""
-    parts = urlsplit(text if "://" in text else f"http://{text}")
+    try:
+        parts = urlsplit(text if "://" in text else f"http://{text}")
+    except ValueError as error:  # Brackets that do not match, for one.
+        raise BadAddress(f"bad endpoint {text[:100]!r}: {str(error)[:100]}; write http://host:port") from error
     if parts.scheme not in ("http", "https"):
         raise BadAddress(f"bad endpoint {text[:100]!r}: write http://host:port or https://host:port")
     if parts.path not in ("", "/") or parts.query or parts.fragment or "@" in parts.netloc:
