@@ -68,8 +68,8 @@ class EndpointList:
             self.leader = None
             self._distrusted_until = self._seconds() + LEADER_DISTRUST_SECONDS
             return False
-        self.leader = None if leader == by else leader
-        return self.leader is not None
+        self.leader = leader
+        return True
 
     def failed(self, url: str, is_unreachable: bool = False) -> None:
         """It gave no answer, or none of use: another one next time."""

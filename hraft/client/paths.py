@@ -17,7 +17,6 @@ def key_path(key: str | bytes) -> str:
     named = to_bytes(key)
     if not 1 <= len(named) <= limits.KEY_BYTES:
         raise ValueError(f"a key has 1 to {limits.KEY_BYTES} bytes, and not {len(named)}")
-    # Dots alone mean something in a path.
     return f"/v1/kv/{quote_from_bytes(named, safe='/').replace('.', '%2E')}"
 
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
 
-from hraft.client.errors import BadAnswer, Compacted, LeaseLost
+from hraft.client.errors import Compacted, LeaseLost
 from hraft.client.leases import Lease
-from hraft.client.results import GetDone, KeyValue, PutDone
-from hraft.client.transactions import Compare, Fence, Get, Put, to_bytes
+from hraft.client.results import KeyValue
+from hraft.client.transactions import Fence, to_bytes
 
 if TYPE_CHECKING:
     from hraft.client.client import HraftClient
@@ -37,16 +37,9 @@ class Place:
         self._watch: Watch | None = None
 
     async def enter(self) -> Fence:
-        """Be the last of the queue, if not in it already."""
-        done = await self._client.txn(
-            [Compare(self.key).create_revision == 0], [Put(self.key, self._value, self.lease.id)], [Get(self.key)]
-        )
-        match done.results:
-            case (PutDone(record=record),):
-                return Fence(self.key, record.create_revision)
-            case (GetDone(pairs=(pair,)),):
-                return Fence(self.key, pair.create_revision)
-        raise BadAnswer(f"a transaction that puts or gets {self.key!r} did neither: {done.results!r}")
+        """Be the last of the queue."""
+        put = await self._client.put(self.key, self._value, lease=self.lease.id)
+        return Fence(self.key, put.create_revision)
 
     async def before(self, fence: Fence) -> tuple[KeyValue | None, int]:
         """Who is next before this place (None: nobody, it is our turn), and the revision at which that was so."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 from random import Random
 from typing import Any
 
 from client_cases import ClientTestCase
 from fake_cluster import FakeCluster
-from twisted.internet.defer import CancelledError
+from twisted.internet.defer import CancelledError, Deferred
 
 import hraft.client as hraft
 from hraft.client import Fence, HraftClient, Lock, Put
@@ -69,6 +70,16 @@ class LeaseTests(ClientTestCase):
         self.assertNoResult(asking)
         self.assertAlmostEqual(1.0, lease.remaining_seconds)
         lease.let_go()
+        asking.cancel()
+        self.failureResultOf(asking)
+        lease = self.done(self.client.lease(9))
+        late: Deferred[Any] = Deferred()
+        self.cluster.faults.append(lambda asked: late.addCallback(lambda _: self.cluster.answer(asked)))
+        asking = self.begin(lease.keep_alive())
+        self.cluster.advance(4)
+        late.callback(None)
+        self.successResultOf(asking)
+        self.assertAlmostEqual(5.0, lease.remaining_seconds)
 
     def test_revoked_by_others(self) -> None:
         """The next question tells, long before the time is over."""
@@ -81,6 +92,8 @@ class LeaseTests(ClientTestCase):
         called: list[int] = []
         lease.on_lost(lambda: called.append(1))
         self.assertEqual([1], called)
+        gc.collect()
+        self.assertEqual([], self.flushLoggedErrors())
 
 
 class LockTests(ClientTestCase):
@@ -107,6 +120,20 @@ class LockTests(ClientTestCase):
         self.assertEqual(sorted(fences, key=lambda fence: fence.revision), fences)
         self.assertEqual(5, len({fence.revision for fence in fences}))
         self.assertEqual(0, self.cluster.store.count())
+
+    def test_a_holder_who_leaves_just_before_the_watch_begins(self) -> None:
+        """Between the look at the queue and the watch anything can happen: the watch begins where the look was."""
+        first, second = self.locks(2)
+        self.done(first.acquire())
+        answer = self.cluster.answer
+
+        def leaving(asked: Any) -> Any:
+            if asked.path == "/v1/watch" and self.cluster.store.leases_count == 2:
+                self.cluster.apply(RevokeLease(first.lease.id))
+            return answer(asked)
+
+        self.cluster.answer = leaving  # type: ignore[method-assign]
+        self.done(second.acquire(), seconds=1)
 
     def test_one_who_leaves_from_the_middle(self) -> None:
         """Whose place is behind theirs does not take the lock for free."""
