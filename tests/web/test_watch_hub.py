@@ -300,6 +300,15 @@ class EndTests(HubTestCase):
         self.assertEqual([(6, ["b=1"])], told(last.data))
         self.assertEqual(1, len(self.watched.hub))
 
+    def test_who_has_gone_is_not_told_of_the_past(self) -> None:
+        """It was about to be."""
+        change(self.watched.store, put("a"))
+        gone, other = self.watched.watch(since=0), self.watched.watch(since=0)
+        assert gone.watcher is not None
+        self.watched.hub.remove(gone.watcher)
+        self.watched.settle()
+        self.assertEqual(([], [(1, ["a=1"])]), (told(gone.data), told(other.data)))
+
     def test_silence_is_told(self) -> None:
         """A client learns that it is connected, and from where to go on, though none of its keys has changed for long."""
         silent, told_all = self.watched.watch(A_KEY), self.watched.watch()

@@ -148,7 +148,6 @@ class Hub:
             if watcher.group is not None:
                 watcher.position = self._sending
                 self._leave(watcher)
-            self._behind.pop(watcher, None)
             self._full[watcher] = None
             watcher.full_since_seconds = self._clock.seconds()
 
@@ -162,8 +161,8 @@ class Hub:
     def applied(self) -> None:
         """The store has changed, or was replaced. In a turn of its own, watchers are told.
 
-        After each delivery the others get as much of the reactor's time as it took, so that many watchers of what changes all
-        the time do not slow down the changes by more than half.
+        After each delivery the others get as much of the reactor's time as it took: however many watch what changes all the
+        time, telling them takes no more than half of it.
         """
         if self._watchers and self._delivery is None:
             seconds = max(0.0, self._not_before_seconds - self._clock.seconds())
