@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hraft.raft.entry import ORIGIN, Entry, EntryId
+from hraft.raft.configuration import Configuration
+from hraft.raft.entry import ORIGIN, Entry, EntryId, Snapshot
 from hraft.simulation.story import Violation
 
 
@@ -22,6 +23,8 @@ class Ledger:
         #: The entry at index 1 first; beside each, the term of the leader that committed it.
         self.committed: list[Entry] = []
         self._commit_terms: list[int] = []
+        #: Those among them, by index.
+        self._configurations: list[tuple[int, Configuration]] = []
         #: By index: what was applied, and its result.
         self._applied: dict[int, tuple[bytes, Any]] = {}
         #: Who led each term.
@@ -73,8 +76,16 @@ class Ledger:
 
     def has_been_voter(self, node_id: str, address: str) -> bool:
         """Whether a configuration was committed in which that node is a voter, there."""
-        configurations = (entry.configuration for entry in self.committed if entry.configuration is not None)
-        return any(configuration.voters.get(node_id) == address for configuration in configurations)
+        return any(configuration.voters.get(node_id) == address for _, configuration in self._configurations)
+
+    def check_snapshot(self, node_id: str, snapshot: Snapshot) -> None:
+        """A node's snapshot ends with a committed entry, and has the members as of that (S14)."""
+        if snapshot.index > self.commit_index:
+            raise Violation("a snapshot of what is not committed", f"{node_id}: {snapshot.id}")
+        self.check_committed(node_id, snapshot.id)
+        before = [configuration for index, configuration in self._configurations if index <= snapshot.index]
+        if before and snapshot.configuration != before[-1]:
+            raise Violation("a snapshot has the members as of its entry", f"{node_id}: {snapshot}, not {before[-1]}")
 
     def check_committed(self, node_id: str, entry_id: EntryId) -> None:
         """A node takes this for committed, in its log or in its snapshot."""
@@ -88,6 +99,8 @@ class Ledger:
             raise Violation("committed out of order", f"entry {entry.index} follows {len(self.committed)}")
         self.committed.append(entry)
         self._commit_terms.append(term)
+        if entry.configuration is not None:
+            self._configurations.append((entry.index, entry.configuration))
         applied = self._applied.get(entry.index)
         if applied is not None and applied[0] != entry.command:
             raise Violation(

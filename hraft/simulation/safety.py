@@ -71,9 +71,7 @@ class Safety:
             raise Violation("the snapshot index fell", f"{node.node_id}: {watch.snapshot_index} to {state.snapshot_index}")
         if state.snapshot is not None and state.snapshot_index != watch.snapshot_index:
             watch.snapshot_index = state.snapshot_index
-            if state.snapshot_index > self._ledger.commit_index:
-                raise Violation("a snapshot of what is not committed", f"{node.node_id}: {state.snapshot.id}")
-            self._ledger.check_committed(node.node_id, state.snapshot.id)
+            self._ledger.check_snapshot(node.node_id, state.snapshot)
         if state.commit_index > watch.commit_index:
             self._look_at_commit(node, state, watch.commit_index)
             watch.commit_index = state.commit_index

@@ -8,6 +8,7 @@ from unittest.mock import patch
 
 from hraft.interfaces import Recovered
 from hraft.kv.commands import Set, encode_command
+from hraft.raft.configuration import Configuration
 from hraft.raft.entry import Entry, EntryId, EntryKind, HardState, Snapshot
 from hraft.raft.messages import AppendEntriesResponse, Envelope, PreVote, RequestVoteResponse, TimeoutNow
 from hraft.raft.ready import Install, Role, Save
@@ -61,6 +62,18 @@ class LedgerTests(TestCase):
             self.ledger.applied("b", 2, b"2", "another")
         with self.assertRaisesRegex(Violation, "State Machine Safety"):
             self.ledger.commit(entry(2, 1, b"3"), 1)
+
+    def test_what_a_snapshot_has(self) -> None:
+        """Entries that are committed, and the members as of the last of them: not of a change that came later (S14)."""
+        alone, both = Configuration({"a": "a:1"}), Configuration({"a": "a:1", "b": "b:1"})
+        self.ledger.commit(Entry(1, 1, EntryKind.CONFIGURATION, configuration=alone), 1)
+        self.ledger.commit(entry(2, 1), 1)
+        self.ledger.commit(Entry(3, 1, EntryKind.CONFIGURATION, configuration=both), 1)
+        self.ledger.check_snapshot("a", Snapshot(2, 1, alone))
+        self.ledger.check_snapshot("a", Snapshot(3, 1, both))
+        for wrong in (Snapshot(2, 1, both), Snapshot(3, 1, alone), Snapshot(4, 1, both), Snapshot(3, 2, both)):
+            with self.assertRaises(Violation):
+                self.ledger.check_snapshot("a", wrong)
 
     def test_what_a_leader_must_have(self) -> None:
         """Leader Completeness asks for what earlier leaders committed, not for what later ones did."""
