@@ -113,6 +113,7 @@ class _Lease(msgspec.Struct):
 
 class _Leases(msgspec.Struct):
     leases: list[_Lease]
+    next: int | None = None
 
 
 class _Session(msgspec.Struct):
@@ -220,9 +221,10 @@ def read_lease(body: bytes) -> LeaseTimes:
     return LeaseTimes(lease.id, lease.ttl, lease.ttl if lease.remaining is None else lease.remaining, keys)
 
 
-def read_leases(body: bytes) -> tuple[LeaseListed, ...]:
-    """The list of leases."""
-    return tuple(LeaseListed(lease.id, lease.ttl, lease.keys_count) for lease in _read(_Leases, body).leases)
+def read_leases(body: bytes) -> tuple[list[LeaseListed], int | None]:
+    """A page of the list of leases, and what the next one comes after."""
+    page = _read(_Leases, body)
+    return [LeaseListed(lease.id, lease.ttl, lease.keys_count) for lease in page.leases], page.next
 
 
 def read_session(body: bytes) -> str:

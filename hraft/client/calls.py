@@ -203,7 +203,8 @@ def _verdict(answer: Answer, is_write: bool) -> _Verdict:
 
 
 def _origin(location: str | None) -> str | None:
-    if not location:
+    try:
+        parts = urlsplit(location or "")
+    except ValueError:  # Brackets that do not match, for one.
         return None
-    parts = urlsplit(location)
     return f"{parts.scheme}://{parts.netloc}" if parts.netloc else None

@@ -137,7 +137,16 @@ class HraftClient(KeyCalls):
 
     async def leases(self) -> tuple[LeaseListed, ...]:
         """All leases."""
-        return answers.read_leases(good(await self.caller.call(Request("GET", "/v1/leases"))).body)
+        found: list[LeaseListed] = []
+        query: list[Pair] = []
+        while True:
+            page, following = answers.read_leases(
+                good(await self.caller.call(Request("GET", "/v1/leases", query_of(query)))).body
+            )
+            found += page
+            if following is None:
+                return tuple(found)
+            query = [("after", str(following))]
 
     async def keep_alive(self, lease: int, within_seconds: float | None = None) -> LeaseTimes:
         """Let a lease live for its whole time again. Raises LeaseNotFound."""

@@ -360,8 +360,10 @@ class FakeCluster:
         parts = asked.path.split("/")[3:]
         if not parts:
             if asked.method == "GET":
-                ids = self.store.leases_after(0)
-                return Response(200, {"leases": [{"id": lease, "ttl": 9, "keys_count": 0} for lease in ids]})
+                after = self.store.leases_after(int(asked.query.get("after", b"0")))
+                ids = after[:2]
+                listed = [{"id": lease, "ttl": 9, "keys_count": 0} for lease in ids]
+                return Response(200, {"leases": listed, "next": ids[-1] if len(after) > 2 else None})
             granted = self._once(asked, commands.GrantLease(json.loads(asked.body)["ttl"]))
             if isinstance(granted, results.NotDone):
                 return self._refused(granted)

@@ -359,6 +359,14 @@ class LeaderTests(ClientTestCase):
         self.done(self.client.put("a", "1"), seconds=1)
         self.assertEqual({b"https:"}, {uri[:6] for uri in tried})
 
+    def test_a_pointer_to_nowhere(self) -> None:
+        """What a node says of the leader is looked at, not trusted."""
+        for location in ("http://[", "http://a:99999/", "/v1/kv/a", "gopher://a:1", ""):
+            answer = Response(307, {}, {"Location": location})
+            self.done(self.client.get("a"))
+            self.cluster.faults.append(lambda asked, answer=answer: succeed(answer))
+            self.done(self.new_client().put("a", "1"), seconds=2)
+
     def test_nodes_that_point_at_each_other(self) -> None:
         """A circle is left at the deadline, and asked slowly."""
         for number in range(600):

@@ -34,6 +34,11 @@ class LeaseTests(ClientTestCase):
         self.assertIsNone(self.done(self.client.get("a")))
         self.assertEqual([], self.cluster.clock.getDelayedCalls())
 
+    def test_all_leases(self) -> None:
+        """Over as many pages as there are."""
+        leases = [self.done(self.client.lease(90)).id for _ in range(5)]
+        self.assertEqual(leases, [each.lease for each in self.done(self.client.leases())])
+
     def test_not_kept_alive(self) -> None:
         """Without `keep` it ends by itself, and its keys with it."""
         lease = self.done(self.client.lease(9))
