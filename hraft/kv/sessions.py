@@ -79,8 +79,10 @@ class Sessions:
         return known.result
 
     def done(self, client: int, serial: int, line: bytes, result: Result) -> None:
-        """Keep the answer to a write that was just done."""
-        session = self._sessions[client]
+        """Keep the answer to a write that was just done; unless it ended its own session, or opened one in its place."""
+        session = self._sessions.get(client)
+        if session is None:
+            return
         size_bytes = _OVERHEAD_BYTES + len(encode_result(result))
         session.answers[serial] = Answer(_digest(line), result, size_bytes)
         self._size_bytes += size_bytes

@@ -109,6 +109,17 @@ class SessionTests(TestCase):
         sessions.close(2)
         self.assertEqual((0, 0), (len(sessions), sessions._size_bytes))
 
+    def test_a_session_may_end_by_its_own_write(self) -> None:
+        """By closing itself, or by opening another where there is room for one: nobody's command may stop every node."""
+        for command, limits_of_it in ((CloseSession(1), StoreLimits()), (OpenSession(), StoreLimits(sessions_count=1))):
+            store = KeyValueStore(limits_of_it)
+            store.apply(1, encode_command(OpenSession()))
+            line = encode_command(Once(1, 1, command))
+            self.assertNotIsInstance(store.apply(2, line), NotDone)
+            again = store.apply(3, line)
+            assert isinstance(again, NotDone)
+            self.assertEqual("session_expired", again.code)
+
     def test_another_command_under_the_same_serial(self) -> None:
         """A mistake of the client's: neither is the first answer its answer, nor may it be done."""
         sessions = Sessions()
