@@ -192,7 +192,7 @@ class HraftService(Service):
 
     async def _come_in(self) -> None:
         """From listening to being a voter that knows its leader, which is what "started" means."""
-        if self.node is None or self.node.has_empty_log:
+        if self.node is None or self._is_on_its_way_in(self.node):
             node = await self._be_admitted()
         else:
             node = self.node
@@ -205,6 +205,12 @@ class HraftService(Service):
             raft_address=node.raft_address,
             cluster=node.cluster_id,
         )
+
+    def _is_on_its_way_in(self, node: NodeService) -> bool:
+        """Whether it must ask (again). Some log is no proof: it may have come by a change that was rolled back, after which
+        nobody knows this node any more."""
+        is_voter = node.status().configuration.is_voter(node.node_id)
+        return node.has_empty_log or (bool(self.settings.join_targets) and not is_voter)
 
     async def _be_admitted(self) -> NodeService:
         admission = self._admission()

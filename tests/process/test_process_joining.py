@@ -8,6 +8,8 @@ import time
 import pytest
 from cluster import Cluster, wait_until
 
+from hraft.storage.directory import DataDirectory, Identity
+
 
 def members(cluster: Cluster) -> set[str]:
     """The ids of all members, as their leader knows them."""
@@ -59,6 +61,23 @@ def test_joining_twice_is_harmless(cluster: Cluster) -> None:
     other.kill()
     other.start().wait_until_started()
     assert {leader.node_id, other.node_id} == members(cluster)
+
+
+@pytest.mark.scenario("M20")
+def test_killed_on_the_way_in(cluster: Cluster) -> None:
+    """A part of the log has come, but the change that sent it was rolled back: started again, it asks again, and does not wait
+    for a leader that does not know it."""
+    first = cluster.start(1)[0]
+    cluster.write("a", "1")
+    joiner = cluster.node("--id", "joiner", join=[first])
+    directory = DataDirectory(str(joiner.directory))
+    directory.open("joiner")
+    directory.remember(Identity(first.status()["cluster_id"], "joiner"))
+    directory.close()
+    shutil.copytree(first.directory / "log", joiner.directory / "log", dirs_exist_ok=True)
+    joiner.start().wait_until_started()
+    joiner.wait_for_value("a", "1")
+    assert {first.node_id, "joiner"} == members(cluster)
 
 
 def test_restart_with_a_dead_join_target(cluster: Cluster) -> None:
