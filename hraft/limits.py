@@ -27,6 +27,10 @@ PIPELINED_BYTES = 16 * 1024
 PIPELINED_COUNT = 16
 #: The same of requests that twisted.web serves, each of which takes a millisecond.
 PIPELINED_SLOW_COUNT = 2
+#: A page of keys: as many as were asked for, or this many, and not more than fill so many bytes.
+PAGE_KEYS_COUNT = 10_000
+PAGE_KEYS_DEFAULT_COUNT = 1000
+PAGE_BYTES = 4 * 1024 * 1024
 PROPOSE_TIMEOUT_SECONDS = 10.0
 JOIN_TIMEOUT_SECONDS = 10.0
 

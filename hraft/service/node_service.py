@@ -181,8 +181,20 @@ class NodeService(Service):
         leader_id = running.leader_id
         if leader_id is None:
             return None
-        http_address = self.http_address if leader_id == self.node_id else self._around.transport.http_address(leader_id)
-        return LeaderHint(leader_id, running.node.configuration.members[leader_id], http_address)
+        return LeaderHint(leader_id, running.node.configuration.members[leader_id], self.http_address_of(leader_id))
+
+    def http_address_of(self, node_id: str) -> str | None:
+        """Where a member says it serves HTTP (`host:port`), if it has said so."""
+        return self.http_address if node_id == self.node_id else self._around.transport.http_address(node_id)
+
+    @property
+    def term(self) -> int:
+        """Raft's current term, for less than the whole status costs."""
+        return self._started().node.state.term
+
+    @property
+    def tick_seconds(self) -> float:
+        return self._around.timing.tick_seconds
 
     @property
     def state_machine(self) -> StateMachine:

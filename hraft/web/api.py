@@ -5,8 +5,8 @@ Every error becomes an answer here, as JSON. Knows nothing of what can be asked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Final, TypeAlias, cast
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, TypeAlias, cast
 
 import msgspec
 from twisted.internet.defer import CancelledError, Deferred
@@ -18,6 +18,7 @@ from hraft.kv.store import KeyValueStore
 from hraft.web.answers import Answer
 from hraft.web.asked import Asked
 from hraft.web.node import Node
+from hraft.web.parameters import Wants
 from hraft.web.problems import UNKNOWN, Problem, problem_of
 
 #: What answers a request. May raise, or fail, with whatever went wrong: `Api.ask` makes an answer of it.
@@ -32,11 +33,20 @@ REVISION: Final = b"X-Hraft-Revision"
 
 
 class Route(msgspec.Struct, frozen=True):
-    """One row of the table: `function` answers `method` on `path`, which may have parameters in braces. HEAD comes with GET."""
+    """One row of the table: `function` answers `method` on `path`, which may have parameters in braces. HEAD comes with GET.
+
+    The rest is for the description: what it does, what a request may have, the type of its body (bytes: anything), the types of
+    answers by status (bytes: anything; None: no body), and the codes of problems beside those that every route has.
+    """
 
     method: bytes
     path: bytes
     function: Function
+    about: str = ""
+    wants: Wants = Wants()
+    body: Any = None
+    answers: Mapping[int, Any] = {}
+    codes: tuple[str, ...] = ()
 
 
 class Api:
@@ -44,9 +54,10 @@ class Api:
 
     def __init__(self, node: Node, routes: Iterable[Route]) -> None:
         self.node = node
+        self.table = tuple(routes)
         #: Path, with its parameters' names -> method -> what answers.
         self.routes: dict[bytes, dict[bytes, Function]] = {}
-        for route in routes:
+        for route in self.table:
             functions = self.routes.setdefault(route.path, {})
             functions[route.method] = route.function
             if route.method == b"GET":
@@ -95,7 +106,7 @@ class Api:
         if not any(name == REVISION for name, _ in (*answer.headers, *varying)):
             store = cast(KeyValueStore, self.node.state_machine)
             varying = (*varying, (REVISION, b"%d" % store.revision))
-        term = (b"X-Hraft-Term", b"%d" % self.node.status().term)
+        term = (b"X-Hraft-Term", b"%d" % self.node.term)
         return Answer(answer.status, answer.headers, answer.body, (*varying, term))
 
     # --- what goes wrong -------------------------------------------------------------------------

@@ -5,13 +5,15 @@ Nothing is half accepted. Knows nothing of requests, routes and the node.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import msgspec
 
 from hraft import limits
 from hraft.kv.commands import Set, SetMany
 from hraft.web.problems import NOT_DONE, Problem
+
+T = TypeVar("T")
 
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
 
@@ -39,7 +41,7 @@ def parse_pairs(body: bytes) -> Set | SetMany | None:
     try:
         pairs = _pairs.decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise _bad_body(_what_is_wrong(body, error)) from error
+        raise bad_body(_what_is_wrong(body, error)) from error
     if not pairs:
         return None
     encoded = tuple((_key(key), (value or "").encode()) for key, value in pairs.items())
@@ -50,10 +52,15 @@ def parse_pairs(body: bytes) -> Set | SetMany | None:
 
 def parse_join(body: bytes) -> Join:
     """Raises Problem for anything but `{"addr":"host:port","id":"node1"}`, where `id` and `empty_log` may be missing."""
+    return decoded(_joins, body, 'JSON like {"addr":"host:port","id":"node1"}')
+
+
+def decoded(decoder: msgspec.json.Decoder[T], body: bytes, expected: str) -> T:
+    """What a body of JSON says; `expected` says in a Problem what it should be like."""
     try:
-        return _joins.decode(body)
+        return decoder.decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise _bad_body(f'the body must be JSON like {{"addr":"host:port","id":"node1"}}: {_reason(body, error)}') from error
+        raise bad_body(f"the body must be {expected}: {_reason(body, error)}") from error
 
 
 def too_large(said_bytes: int | None) -> Problem:
@@ -65,9 +72,9 @@ def too_large(said_bytes: int | None) -> Problem:
 def _key(key: str) -> bytes:
     encoded = key.encode()
     if not encoded:
-        raise _bad_body("a key must have at least one byte: nobody could ask for this one")
+        raise bad_body("a key must have at least one byte: nobody could ask for this one")
     if len(encoded) > limits.KEY_BYTES:
-        raise _bad_body(f"a key may have {limits.KEY_BYTES} bytes and not {len(encoded)}: {key[:40]!r}...")
+        raise bad_body(f"a key may have {limits.KEY_BYTES} bytes and not {len(encoded)}: {key[:40]!r}...")
     return encoded
 
 
@@ -97,5 +104,6 @@ def _reason(body: bytes, error: Exception) -> str:
     return f"{error}{hint}"
 
 
-def _bad_body(detail: str) -> Problem:
+def bad_body(detail: str) -> Problem:
+    """Nothing of the body is done."""
     return Problem(400, "bad_body", f"{detail}; nothing was stored", outcome=NOT_DONE)

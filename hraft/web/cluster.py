@@ -1,4 +1,4 @@
-"""The cluster over HTTP: who is in it, how this node sees it, and taking a node in.
+"""The cluster over HTTP: who is in it, how this node sees it, and taking a node in; hraftd's routes and those of /v1.
 
 Knows nothing of keys.
 """
@@ -14,26 +14,45 @@ from hraft.web.answers import DONE, JSON, Answer, go_json, headers_of
 from hraft.web.api import Route
 from hraft.web.asked import Asked
 from hraft.web.bodies import parse_join
+from hraft.web.documents import json_answer
 from hraft.web.node import Node
-from hraft.web.status import status_document
+from hraft.web.parameters import Wants
+from hraft.web.reads import Reads
+from hraft.web.status import ClusterDocument, cluster_document, status_document, store_document
 
 _JSON = headers_of(JSON)
+_NOTHING = Wants()
 
 
 class ClusterApi:
-    """hraftd's /status and /join."""
+    """Looks at the node, and not further."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, reads: Reads) -> None:
         self._node = node
+        self._reads = reads
 
     def routes(self) -> Iterator[Route]:
         """Its part of the table."""
         yield Route(b"GET", b"/status", self._status)
         yield Route(b"POST", b"/join", self._join)
+        about, answers = "This node: as /status, and what its store has", {200: dict[str, Any]}
+        yield Route(b"GET", b"/v1/status", self._store_status, about, _NOTHING, None, answers)
+        about = "The members; on the leader, how far each is"
+        yield Route(b"GET", b"/v1/cluster", self._cluster, about, _NOTHING, None, {200: ClusterDocument})
 
     def _status(self, asked: Asked) -> Answer:
         """How this node sees the cluster."""
         return Answer(200, _JSON, go_json(status_document(self._node)))
+
+    def _store_status(self, asked: Asked) -> Answer:
+        """The same, with what this node's store has."""
+        _NOTHING.of(asked)
+        return json_answer(store_document(self._node, self._reads.age_ms()))
+
+    def _cluster(self, asked: Asked) -> Answer:
+        """Who is a member."""
+        _NOTHING.of(asked)
+        return json_answer(cluster_document(self._node))
 
     def _join(self, asked: Asked) -> Deferred[Answer]:
         """Take a node in, on whichever node this is. 202: it is a learner so far, and becomes a voter when it has caught up."""

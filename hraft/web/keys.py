@@ -60,7 +60,7 @@ class KeyApi:
         command = parse_pairs(asked.body)
         return DONE if command is None else self._writes.write(asked, command, _done)
 
-    def _delete(self, asked: Asked) -> Deferred[Answer]:
+    def _delete(self, asked: Asked) -> Answer | Deferred[Answer]:
         """Delete one key; a key that is not there is no error."""
         return self._writes.write(asked, Delete(_key(asked).encode()), _done)
 

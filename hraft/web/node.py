@@ -46,9 +46,18 @@ class Node(Protocol):
     def state_machine(self) -> StateMachine:
         """The present one: a snapshot from the leader replaces it, so it is never kept."""
 
+    @property
+    def term(self) -> int: ...
+    @property
+    def tick_seconds(self) -> float:
+        """How long the unit is that a status counts contacts in."""
+
     def status(self) -> NodeStatus: ...
 
     def leader(self) -> Leader | None: ...
+
+    def http_address_of(self, node_id: str) -> str | None:
+        """host:port of a member, if it has said it."""
 
     def propose(self, command: bytes) -> Deferred[Any]:
         """Fires with an Applied. Fails with NotLeader, ProposalDropped or OutcomeUnknown."""

@@ -5,14 +5,54 @@ Knows nothing of the parts' insides.
 
 from __future__ import annotations
 
-from hraft.web.api import Api
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail
+
+from hraft.errors import ReadFailed
+from hraft.web.api import Api, Route
 from hraft.web.cluster import ClusterApi
 from hraft.web.keys import KeyApi
+from hraft.web.kv import KeyValueApi
+from hraft.web.leases import LeaseApi, LeaseClock
+from hraft.web.listing import ListingApi
 from hraft.web.node import Node
+from hraft.web.openapi import OpenApi
+from hraft.web.reads import Reads
+from hraft.web.sessions import SessionApi
+from hraft.web.transactions import TransactionApi
 from hraft.web.writes import Writes
 
 
-def node_api(node: Node, forward: bool = False) -> Api:
-    """The HTTP face of this node. With `forward`, writes to /key that come to a follower are passed to the leader."""
-    parts = (KeyApi(node, Writes(node, forward)), ClusterApi(node))
-    return Api(node, (route for part in parts for route in part.routes()))
+class NoClock:
+    """What stands for a LeaseClock where there is none."""
+
+    def keep_alive(self, lease: int) -> Deferred[Any]:
+        return fail(ReadFailed("this node keeps no time for leases"))
+
+    times = keep_alive
+
+
+def node_api(
+    node: Node,
+    forward: bool = False,
+    clock: LeaseClock | None = None,
+    age_seconds: Callable[[], float | None] = lambda: None,
+) -> Api:
+    """The HTTP face of this node. With `forward`, writes to /key that come to a follower are passed to the leader, as those under
+    /v1 always are. `clock` knows the leases' times, and `age_seconds` how old what the node has may be.
+    """
+    reads, writes = Reads(node, age_seconds), Writes(node, forward=True)
+    parts = (
+        KeyApi(node, Writes(node, forward)),
+        ClusterApi(node, reads),
+        KeyValueApi(node, reads, writes),
+        ListingApi(node, reads, writes),
+        TransactionApi(writes),
+        LeaseApi(node, reads, writes, clock or NoClock()),
+        SessionApi(writes),
+        OpenApi(lambda: table),
+    )
+    table: list[Route] = [route for part in parts for route in part.routes()]
+    return Api(node, table)

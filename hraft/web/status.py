@@ -1,4 +1,4 @@
-"""`/status`: how this node sees the cluster. First hraftd's three fields, in hraftd's order, then our own.
+"""How a node sees the cluster, as JSON. In `/status` first hraftd's three fields, in hraftd's order, then our own.
 
 Knows nothing of HTTP.
 """
@@ -6,9 +6,43 @@ Knows nothing of HTTP.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
+
+import msgspec
 
 from hraft import __version__
+from hraft.kv.store import KeyValueStore
+from hraft.raft.ready import Role
 from hraft.web.node import Node
+
+
+class LeaderDocument(msgspec.Struct):
+    """Where the leader is; its HTTP address is null until it has said it."""
+
+    id: str
+    raft_address: str
+    http_address: str | None
+
+
+class MemberDocument(LeaderDocument):
+    """One member. How far its log is known to agree, how far that is behind, and when it was heard: null but on the leader."""
+
+    voter: bool
+    leader: bool = False
+    self: bool = False
+    match_index: int | None = None
+    lag: int | None = None
+    last_contact_ms: int | None = None
+
+
+class ClusterDocument(msgspec.Struct):
+    """The members as of the last configuration in this node's log."""
+
+    cluster_id: str
+    term: int
+    leader: LeaderDocument | None
+    configuration_committed: bool
+    members: list[MemberDocument]
 
 
 def status_document(node: Node) -> dict[str, object]:
@@ -37,6 +71,34 @@ def status_document(node: Node) -> dict[str, object]:
         "snapshot_index": status.snapshot_index,
         "version": __version__,
     }
+
+
+def store_document(node: Node, age_ms: int | None) -> dict[str, object]:
+    """The same and what the store has. `age_ms` is how old that may be, if it is known."""
+    store = cast(KeyValueStore, node.state_machine)
+    counts = {"revision": store.revision, "keys_count": store.count(), "leases_count": store.leases_count}
+    return {**status_document(node), **counts, "age_ms": age_ms}
+
+
+def cluster_document(node: Node) -> ClusterDocument:
+    """`/v1/cluster`: who is a member, and on the leader how far each is."""
+    status, leader = node.status(), node.leader()
+    leader_id = None if leader is None else leader.node_id
+    members = []
+    for node_id, address in status.configuration.members.items():
+        member = MemberDocument(node_id, address, node.http_address_of(node_id), status.configuration.is_voter(node_id))
+        member.leader, member.self = node_id == leader_id, node_id == node.node_id
+        follower = status.followers.get(node_id)
+        if follower is not None:
+            member.match_index = follower.match_index
+            member.last_contact_ms = int(follower.ticks_since_contact * node.tick_seconds * 1000)
+        elif member.self and status.role is Role.LEADER:
+            member.match_index, member.last_contact_ms = status.persisted_index, 0
+        if member.match_index is not None:
+            member.lag = max(0, status.last.index - member.match_index)
+        members.append(member)
+    told = None if leader is None else LeaderDocument(leader.node_id, leader.raft_address, leader.http_address or None)
+    return ClusterDocument(node.cluster_id, status.term, told, status.configuration_committed, members)
 
 
 def _member(node_id: str, address: str) -> dict[str, str]:

@@ -12,11 +12,13 @@ from typing import Final
 import msgspec
 from twisted.internet.defer import Deferred
 
+from hraft.errors import NotLeader
 from hraft.kv.commands import Once, Simple, encode_command
 from hraft.kv.results import NotDone, Refused, Result, result_of
 from hraft.web.answers import Answer, header
 from hraft.web.asked import Asked
 from hraft.web.node import Applied, Leader, Node
+from hraft.web.parameters import Flag
 from hraft.web.problems import NOT_DONE, UNKNOWN, Problem
 
 #: What the store answers when it refuses -> the status, and what is then known of the write.
@@ -31,7 +33,10 @@ _REFUSALS: Final = {
     "serial_expired": (409, UNKNOWN),
 }
 
-_IDEMPOTENCY_KEY = re.compile(rb"([1-9][0-9]{0,17})/([1-9][0-9]{0,17})")
+REDIRECT: Final = Flag("redirect", "on a node that does not lead: send to the leader (307) and do not pass the write on")
+IDEMPOTENCY_KEY: Final = b"idempotency-key"
+
+_KEY = re.compile(rb"([1-9][0-9]{0,17})/([1-9][0-9]{0,17})")
 
 
 class Writes:
@@ -41,12 +46,30 @@ class Writes:
         self._node = node
         self._forward = forward
 
-    def write(self, asked: Asked, command: Simple, done: Callable[[Result], Answer]) -> Deferred[Answer]:
-        """Have the command applied; `done` makes the answer of its result. Fails with a Problem where the store refuses."""
+    def write(
+        self, asked: Asked, command: Simple, done: Callable[[Result], Answer], is_redirected: bool = False
+    ) -> Answer | Deferred[Answer]:
+        """Have the command applied; `done` makes the answer of its result. Fails with a Problem where the store refuses.
+
+        `is_redirected`: where this node does not lead, send the client to the leader instead.
+        """
+        if is_redirected and (elsewhere := self._redirection(asked)) is not None:
+            return elsewhere
         line = encode_command(_once(asked, command))
         leader = self._node.leader() if self._forward else None
         writing = self._node.submit(line) if self._forward else self._node.propose(line)
         return writing.addCallback(self._written, leader, done)
+
+    def _redirection(self, asked: Asked) -> Answer | None:
+        """To the leader, with the same method and body. None where this node leads. Raises NotLeader for lack of an address."""
+        leader = self._node.leader()
+        if leader is None or not leader.http_address:
+            raise NotLeader(None if leader is None else leader.node_id)
+        if leader.node_id == self._node.node_id:
+            return None
+        query = b"?" + asked.query if asked.query else b""
+        location = f"http://{leader.http_address}".encode() + asked.path + query
+        return Answer(307, varying=(header(b"Location", location.decode("latin-1")),))
 
     def _written(self, applied: Applied, leader: Leader | None, done: Callable[[Result], Answer]) -> Answer:
         result = result_of(applied.result)
@@ -66,10 +89,10 @@ class Writes:
 
 def _once(asked: Asked, command: Simple) -> Simple | Once:
     """With the client and serial of an Idempotency-Key, if there is one."""
-    key = asked.header(b"idempotency-key") if asked.headers else None
+    key = asked.header(IDEMPOTENCY_KEY) if asked.headers else None
     if key is None:
         return command
-    found = _IDEMPOTENCY_KEY.fullmatch(key)
+    found = _KEY.fullmatch(key)
     if found is None:
         shown = key[:60].decode("utf-8", "replace")
         detail = f"an Idempotency-Key is client/serial, two numbers from 1, like 17/1, and not {shown!r}"

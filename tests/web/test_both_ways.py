@@ -12,6 +12,10 @@ import test_cluster_routes
 import test_hraftd_contract
 import test_keys
 import test_site
+import test_v1_keys
+import test_v1_leases
+import test_v1_listing
+import test_v1_transactions
 import test_watch
 import web_doubles
 
@@ -35,5 +39,9 @@ def _without_front(module: ModuleType) -> dict[str, type]:
     return {f"{value.__name__}WithoutFront": type(f"{value.__name__}WithoutFront", (_WithoutFront, value), {}) for value in own}
 
 
-for _module in (test_cluster_routes, test_hraftd_contract, test_keys, test_site, test_watch):
+_MODULES = (
+    *(test_cluster_routes, test_hraftd_contract, test_keys, test_site, test_watch),
+    *(test_v1_keys, test_v1_leases, test_v1_listing, test_v1_transactions),
+)
+for _module in _MODULES:
     globals().update(_without_front(_module))

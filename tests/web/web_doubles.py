@@ -9,20 +9,20 @@ from typing import Any
 
 from treq.testing import StubTreq
 from twisted.internet.address import IPv4Address
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransportWithDisconnection
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from hraft.errors import NotLeader
+from hraft.errors import LeaseNotFound, NotLeader
 from hraft.interfaces import Observer
 from hraft.kv.commands import Command, decode_command, encode_command
 from hraft.kv.store import KeyValueStore
 from hraft.raft.configuration import Configuration
 from hraft.raft.entry import EntryId
-from hraft.raft.ready import NodeStatus, Role
+from hraft.raft.ready import FollowerStatus, NodeStatus, Role
 from hraft.web.node import Node
 from hraft.web.routes import node_api
 from hraft.web.site import HAS_FRONT, HttpSite
@@ -78,10 +78,16 @@ class ToldNode:
     asked: list[Asked] = field(default_factory=list)
     #: Apply and answer every proposal at once.
     at_once: bool = True
+    #: Whatever was acknowledged is here already, and the leader says so at once.
+    is_fresh: bool = False
+    followers: dict[str, FollowerStatus] = field(default_factory=dict)
     observers: list[Observer] = field(default_factory=list)
 
     def put(self, command: Command) -> None:
         self.state_machine.apply(1, encode_command(command))
+
+    def put_line(self, index: int, line: bytes) -> None:
+        self.state_machine.apply(index, line)
 
     def ask(self, how: str, *arguments: Any) -> Deferred[Any]:
         def cancelled(_: Deferred[Any]) -> None:
@@ -93,6 +99,8 @@ class ToldNode:
             asked.answer.errback(NotLeader(self.known_leader.node_id if self.known_leader else None))
         elif self.at_once and how in ("propose", "submit"):
             asked.answer.callback(ToldApplied(len(self.asked), self.state_machine.apply(len(self.asked), arguments[0])))
+        elif self.is_fresh and how == "confirm_read":
+            asked.answer.callback(self.status().applied_index)
         return asked.answer
 
     def propose(self, command: bytes) -> Deferred[Any]:
@@ -120,6 +128,15 @@ class ToldNode:
     def leader(self) -> ToldLeader | None:
         return ToldLeader(self.node_id, self.raft_address, self.http_address) if self.leads else self.known_leader
 
+    @property
+    def term(self) -> int:
+        return self.status().term
+
+    tick_seconds: float = 0.02
+
+    def http_address_of(self, node_id: str) -> str | None:
+        return {"node0": self.http_address, "node1": "host1:11001"}.get(node_id)
+
     def status(self) -> NodeStatus:
         leader = self.leader()
         return NodeStatus(
@@ -135,7 +152,7 @@ class ToldNode:
             applied_index=6,
             configuration=self.configuration,
             configuration_committed=True,
-            followers={},
+            followers=self.followers,
         )
 
 
@@ -215,13 +232,45 @@ class Client:
 front = {"is_used": HAS_FRONT}
 
 
+@dataclass
+class ToldTimes:
+    """What a lease's clock says."""
+
+    ttl_seconds: int
+    remaining_seconds: float
+
+
+@dataclass
+class ToldClock:
+    """Says of each lease that half of its time is left."""
+
+    node: ToldNode
+    kept: list[int] = field(default_factory=list)
+
+    def keep_alive(self, lease: int) -> Deferred[Any]:
+        self.kept.append(lease)
+        return self._told(lease, 1.0)
+
+    def times(self, lease: int) -> Deferred[Any]:
+        return self._told(lease, 0.5)
+
+    def _told(self, lease: int, part: float) -> Deferred[Any]:
+        found = self.node.state_machine.lease(lease)
+        if found is None:
+            return fail(LeaseNotFound(f"there is no lease {lease}"))
+        return succeed(ToldTimes(found.ttl_seconds, found.ttl_seconds * part))
+
+
 class Served:
     """A node, its site and a clock, without a network."""
 
     def __init__(self, forward: bool = False, has_front: bool | None = None, **limits: Any) -> None:
         self.node = ToldNode()
         self.clock = Clock()
-        self.api = node_api(typed(self.node), forward)
+        #: How old what the node has may be.
+        self.age_seconds: float | None = None
+        self.lease_clock = ToldClock(self.node)
+        self.api = node_api(typed(self.node), forward, self.lease_clock, lambda: self.age_seconds)
         self.site = HttpSite(KleinTree(self.api), self.clock, **limits)
         self.site.serve(self.api, front["is_used"] if has_front is None else has_front)
         self.clients: list[Client] = []
@@ -240,6 +289,69 @@ def post(body: bytes, *headers: str, path: str = "/key") -> bytes:
 def get(path: str, *headers: str, method: str = "GET") -> bytes:
     """The bytes of a request without a body."""
     return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: localhost", *headers, "", ""]).encode()
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back. Names of headers are in small letters."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class WireTestCase(SynchronousTestCase):
+    """A node that applies at once, and a client of it that says exactly what it is told to."""
+
+    def setUp(self) -> None:
+        self.served = Served()
+        self.node = self.served.node
+        self.node.is_fresh = True
+        self.client = self.served.connect()
+
+    def tearDown(self) -> None:
+        self.client.hang_up()
+
+    def send(self, method: str, path: str, body: bytes | None = None, **headers: str) -> None:
+        """Names of headers have lines below instead of hyphens."""
+        lines = [f"{method} {path} HTTP/1.1", "Host: h", *(f"{name.replace('_', '-')}: {headers[name]}" for name in headers)]
+        lines += [] if body is None else [f"Content-Length: {len(body)}"]
+        if self.client.is_closed:
+            self.client = self.served.connect()
+        self.client.send("\r\n".join([*lines, "", ""]).encode("latin-1") + (body or b""))
+
+    def reply(self) -> Reply:
+        head, _, body = self.client.received().partition(b"\r\n\r\n")
+        first, *lines = head.decode("latin-1").split("\r\n")
+        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+        return Reply(int(first.split(" ")[1]), headers, body)
+
+    def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Reply:
+        self.send(method, path, body, **headers)
+        return self.reply()
+
+    def answered(self, status: int, method: str, path: str, body: bytes | None = None, **headers: str) -> Any:
+        """The JSON of an answer that must be as all are under /v1."""
+        reply = self.ask(method, path, body, **headers)
+        self.assertEqual(status, reply.status, reply.body)
+        self.assertEqual("application/json", reply.headers["content-type"])
+        self.assert_stamped(reply)
+        return reply.json()
+
+    def refused(self, status: int, code: str, method: str, path: str, body: bytes | None = None, **headers: str) -> Any:
+        """The problem, which must be as all are."""
+        reply = self.ask(method, path, body, **headers)
+        self.assertEqual((status, code), (reply.status, reply.json()["code"]), reply.body)
+        self.assertEqual("application/problem+json", reply.headers["content-type"])
+        self.assert_stamped(reply)
+        return reply.json()
+
+    def assert_stamped(self, reply: Reply) -> None:
+        self.assertTrue(reply.headers["x-hraft-revision"].isdigit())
+        self.assertEqual(("3", "nosniff"), (reply.headers["x-hraft-term"], reply.headers["x-content-type-options"]))
 
 
 class ApiTestCase(SynchronousTestCase):

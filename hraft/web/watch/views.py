@@ -11,10 +11,12 @@ from enum import Enum
 from typing import Final
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from hraft.kv.history import Event
+from hraft.kv.texts import split
 from hraft.kv.transactions import is_within
-from hraft.web.documents import bytes_member, record_document
+from hraft.web.documents import KeyDocument, RecordDocument, fill, record_document
 from hraft.web.problems import Problem
 
 
@@ -58,14 +60,26 @@ class View:
         return b'{"type":"%b",%b}\n' % (kind, fields)
 
 
+class _Put(RecordDocument, tag_field="type", tag="put", gc=False):
+    prev: RecordDocument | UnsetType | None = UNSET
+
+
+class _Delete(KeyDocument, tag_field="type", tag="delete", gc=False):
+    mod_revision: int = 0
+    prev: RecordDocument | UnsetType | None = UNSET
+
+
 def event_text(event: Event, wants_previous: bool) -> bytes:
     """One event as JSON; the same for all who see it."""
-    if event.record is None:
-        document: dict[str, object] = {"type": "delete", **bytes_member("key", event.key), "mod_revision": event.revision}
+    record, previous = event.record, event.previous
+    document: _Put | _Delete
+    if record is None:
+        document = _Delete(*split(event.key), event.revision)
     else:
-        document = {"type": "put", **record_document(event.key, event.record)}
+        document = _Put(*split(event.key))
+        fill(document, record)
     if wants_previous:
-        document["prev"] = None if event.previous is None else record_document(event.key, event.previous)
+        document.prev = None if previous is None else record_document(event.key, previous)
     return _encode(document)
 
 

@@ -1,0 +1,56 @@
+"""Reads: how fresh an answer must be, and how old a stale one may be.
+
+Knows nothing of what is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from twisted.internet.defer import Deferred
+
+from hraft.web.answers import Answer
+from hraft.web.node import Node
+from hraft.web.parameters import Choice, Given, Number, bad
+from hraft.web.problems import retry_later
+
+LEVEL: Final = Choice(
+    "level",
+    "how fresh the answer must be: not before whatever was acknowledged; the same by the leader's lease; or what this node has",
+    ("linearizable", "lease", "stale"),
+    "bad_level",
+)
+MAX_LAG: Final = Number("max_lag", "how many milliseconds old a stale answer may be", 0, 10**12)
+FRESHNESS: Final = (LEVEL, MAX_LAG)
+
+
+class Reads:
+    """Of one node. `age_seconds` tells how old what it has may be; None: it has never heard of a leader."""
+
+    def __init__(self, node: Node, age_seconds: Callable[[], float | None]) -> None:
+        self._node = node
+        self._age_seconds = age_seconds
+
+    def serve(self, given: Given, read: Callable[[], Answer]) -> Answer | Deferred[Answer]:
+        """Call `read` when this node's store is as fresh as was asked. What `read` raises fails the Deferred."""
+        level, max_lag_ms = LEVEL.of(given), MAX_LAG.of(given)
+        if level == "stale":
+            return self._stale(max_lag_ms, read)
+        if max_lag_ms is not None:
+            raise bad(f"max_lag goes with level=stale: a {level} read is not late")
+        return self._node.confirm_read().addCallback(lambda _: read())
+
+    def _stale(self, max_lag_ms: int | None, read: Callable[[], Answer]) -> Answer:
+        age_ms = self.age_ms()
+        if max_lag_ms is not None and (age_ms is None or age_ms > max_lag_ms):
+            said = "how old it is, is not known" if age_ms is None else f"it may be {age_ms} ms old"
+            raise retry_later("too_stale", f"what this node has is too old for max_lag={max_lag_ms}: {said}", age_ms=age_ms)
+        answer = read()
+        age = b"unknown" if age_ms is None else b"%d" % age_ms
+        return Answer(answer.status, answer.headers, answer.body, (*answer.varying, (b"X-Hraft-Age-Ms", age)))
+
+    def age_ms(self) -> int | None:
+        """In whole milliseconds, rather too many than too few."""
+        age_seconds = self._age_seconds()
+        return None if age_seconds is None else int(age_seconds * 1000) + 1
