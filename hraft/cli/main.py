@@ -10,6 +10,7 @@ from hraft.cli.bench import bench
 from hraft.cli.cluster import members, status
 from hraft.cli.keys import delete, get, list_keys, put, watch
 from hraft.cli.leases import lease
+from hraft.cli.log import log
 from hraft.cli.printing import Printing
 from hraft.cli.recipes import elect, lock
 from hraft.cli.session import Session
@@ -19,11 +20,11 @@ _EXIT_CODES = """
 \b
 Exit codes:
   0  done
-  1  no: not found, the condition does not hold, or nobody gave way in time
+  1  no: not found, the condition does not hold, nobody gave way in time, or damage was found
   2  the command line is wrong
   3  no node could be asked: nothing was done, try again
   4  it is not known whether it was done
-  5  refused by the cluster: nothing was done
+  5  refused: nothing was done
   6  lost: a lock, an office or a lease is held no more
 """
 
@@ -69,5 +70,5 @@ def completion(shell: str) -> None:
     click.echo(kind(main, {}, "hraft", "_HRAFT_COMPLETE").source())
 
 
-for command in (get, put, delete, list_keys, watch, transact, lease, lock, elect, members, status, bench):
+for command in (get, put, delete, list_keys, watch, transact, lease, lock, elect, members, status, bench, log):
     main.add_command(command)

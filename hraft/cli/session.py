@@ -16,6 +16,7 @@ import click
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
+from hraft import errors
 from hraft.cli.printing import Printing
 from hraft.client import (
     ClientError,
@@ -42,6 +43,10 @@ _EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (OutcomeUnknown, UNKNOWN),
     (Refused, REFUSED),
     (Unavailable, UNAVAILABLE),
+    (errors.LogCorrupted, NO),
+    (errors.Compacted, NO),
+    (errors.HraftError, REFUSED),
+    (OSError, REFUSED),
 )
 
 Body = Callable[[HraftClient], Awaitable[Any]]
@@ -65,9 +70,7 @@ class Session:
             self.printing.flush()
             sys.exit(128 + signal.SIGINT)
         except BrokenPipeError:
-            # Whoever read from us has had enough. Python would complain once more when it closes stdout.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(128 + signal.SIGPIPE)
+            self.hang_up()
 
     def outcome_of(self, body: Body) -> Any:
         """The same, with exceptions. Runs the reactor, so it can be called once in a process."""
@@ -104,6 +107,11 @@ class Session:
         if isinstance(result, Failure):
             result.raiseException()
         return result
+
+    def hang_up(self) -> NoReturn:
+        """Whoever read from us has had enough. Python would complain once more when it closes stdout."""
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
 
     def fail(self, error: Exception) -> NoReturn:
         """Say what went wrong, and end with its exit code."""

@@ -63,7 +63,7 @@ class LocalFile:
 
     def __init__(self, path: str, flags: int) -> None:
         self.path = path
-        self._descriptor = os.open(path, flags | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        self._descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
 
     def size(self) -> int:
         return os.fstat(self._descriptor).st_size
@@ -111,10 +111,10 @@ class LocalFileSystem:
         return sorted(os.listdir(path))
 
     def create(self, path: str) -> File:
-        return LocalFile(path, os.O_CREAT | os.O_TRUNC)
+        return LocalFile(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
 
     def open(self, path: str) -> File:
-        return LocalFile(path, 0)
+        return LocalFile(path, os.O_RDWR)
 
     def rename(self, old: str, new: str) -> None:
         os.rename(old, new)

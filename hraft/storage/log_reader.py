@@ -33,6 +33,15 @@ def segment_name(batch: int, index: int) -> str:
     return f"{batch:020d}-{index:020d}.jsonl"
 
 
+class LogDamaged(LogCorrupted):
+    """Damage in a segment. All before `sound_end` of it, and all earlier segments, have been read and are sound."""
+
+    def __init__(self, message: str, name: str, sound_end: int) -> None:
+        super().__init__(message)
+        self.name = name
+        self.sound_end = sound_end
+
+
 @dataclass(slots=True)
 class Segment:
     """One file of the log. `last_index` is where the log ended with it, so all in it that counts is up to there; 0 when
@@ -76,7 +85,7 @@ class FoundLog:
 
 
 def read_log(file_system: FileSystem, directory: str, keep_index: int) -> FoundLog:
-    """Read every segment. Entries below `keep_index` are checked, but not kept. Raises LogCorrupted."""
+    """Read every segment. Entries below `keep_index` are checked, but not kept. Raises LogCorrupted, mostly LogDamaged."""
     names = [name for name in file_system.listdir(directory) if name.endswith(".jsonl")]
     for name in names:
         if SEGMENT_NAME.fullmatch(name) is None:
@@ -97,6 +106,7 @@ class _LogReader:
         self._directory = directory
         self._name = ""
         self._data = b""
+        self._sound_end = 0
 
     def read_segment(self, name: str, is_last: bool) -> None:
         """Go through one segment, up to its end or to where it is torn."""
@@ -107,7 +117,7 @@ class _LogReader:
             found.reaches_index = found.first_index = found.next_index = first_index
         file = self._file_system.open(f"{self._directory}/{name}")
         try:
-            self._name, self._data = name, file.read(0, file.size())
+            self._name, self._data, self._sound_end = name, file.read(0, file.size()), 0
         finally:
             file.close()
         if first_batch != found.last_batch + 1:
@@ -155,7 +165,7 @@ class _LogReader:
         found.hard_state = batch.hard_state
         found.last_batch = batch.number
         segment.last_index = found.next_index - 1
-        segment.end = batch.end
+        segment.end = self._sound_end = batch.end
 
     def _truncate(self, segment: Segment, offset: int, index: int) -> None:
         found = self.found
@@ -189,7 +199,8 @@ class _LogReader:
 
     def _refuse(self, offset: int, problem: str) -> NoReturn:
         line = self._data.count(b"\n", 0, offset) + 1
-        raise LogCorrupted(f"{self._directory}/{self._name}, line {line}, byte {offset}: {problem}. {_ADVICE}.")
+        message = f"{self._directory}/{self._name}, line {line}, byte {offset}: {problem}. {_ADVICE}."
+        raise LogDamaged(message, self._name, self._sound_end)
 
 
 def _is_padding(data: bytes, offset: int) -> bool:

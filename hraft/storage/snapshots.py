@@ -19,7 +19,7 @@ from hraft.storage.fail_stop import FailStop
 from hraft.storage.files import File, FileSystem, is_full, sync, sync_directory, write_all
 from hraft.storage.snapshot_file import check_identity, encode, read_layout, read_lines, verify
 
-_NAME = re.compile(r"(\d{20})-(\d{20})\.jsonl")
+SNAPSHOT_NAME = re.compile(r"(\d{20})-(\d{20})\.jsonl")
 _TEMPORARY = re.compile(r".*\.(writing|receiving-\d+)")
 #: A received file that is never installed must not stay for ever.
 RECEIVED_COUNT = 2
@@ -63,7 +63,7 @@ class Snapshots:
         for name in self._file_system.listdir(self._directory):
             if _TEMPORARY.fullmatch(name):
                 self._file_system.remove(self._path(name))
-            elif _NAME.fullmatch(name):
+            elif SNAPSHOT_NAME.fullmatch(name):
                 self._names.append(name)
         while self._names and found.newest is None:
             name = self._names[-1]
@@ -185,16 +185,10 @@ class Snapshots:
 
     def _verified(self, name: str, expected: Snapshot | None = None) -> Snapshot:
         """Read a whole file through. Raises LogCorrupted, FormatUnknown."""
-        file = self._file_system.open(self._path(name))
-        try:
-            layout = read_layout(file.read, file.size(), file.path)
-            verify(file.read, layout, file.path)
-        finally:
-            file.close()
-        check_identity(layout, expected, self._cluster_id, self._path(name))
-        if expected is None and snapshot_name(layout.snapshot.id) != name:
-            raise LogCorrupted(f"{self._path(name)} holds the snapshot {snapshot_name(layout.snapshot.id)}")
-        return layout.snapshot
+        snapshot = verified(self._file_system, self._path(name), self._cluster_id, expected)
+        if expected is None and snapshot_name(snapshot.id) != name:
+            raise LogCorrupted(f"{self._path(name)} holds the snapshot {snapshot_name(snapshot.id)}")
+        return snapshot
 
     def _guarded(self, lines: Iterator[bytes]) -> Iterator[bytes]:
         with self._fail_stop:
@@ -202,6 +196,18 @@ class Snapshots:
 
     def _path(self, name: str) -> str:
         return f"{self._directory}/{name}"
+
+
+def verified(file_system: FileSystem, path: str, cluster_id: str | None, expected: Snapshot | None = None) -> Snapshot:
+    """Read a whole file through, which belongs to this cluster (None: to any). Raises LogCorrupted, FormatUnknown."""
+    file = file_system.open(path)
+    try:
+        layout = read_layout(file.read, file.size(), path)
+        verify(file.read, layout, path)
+    finally:
+        file.close()
+    check_identity(layout, expected, layout.cluster_id if cluster_id is None else cluster_id, path)
+    return layout.snapshot
 
 
 class SnapshotFile:
