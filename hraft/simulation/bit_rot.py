@@ -71,6 +71,8 @@ def _start(disk: SimulatedDisk, cluster_id: str) -> _Found:
 def _flip(disk: SimulatedDisk, random: Random) -> str:
     """Flip one bit; says where, nothing if there is none that may be."""
     contents = disk.contents()
+    if not contents:
+        return ""  # Its node was never fed.
     log = [path for path in contents if "/log/" in path]
     path = random.choice(list(contents))
     data = bytearray(contents[path])

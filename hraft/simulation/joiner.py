@@ -57,12 +57,19 @@ class Joiner:
         if not self._world.ledger.has_been_voter(self._node.node_id, self._node.address):
             raise Violation("a joiner is told what is committed", f"{self._node.node_id} was told that it is a voter")
 
+    def _may_be_refused(self, error: ChangeRefused) -> None:
+        """Whoever is refused for good ends, and may be the voter without whom there is no quorum."""
+        is_removed = any(self._node.node_id in node.state.configuration.removed for node in self._world.up())
+        if not (is_removed or self._node.is_wiped):
+            raise Violation("only who was removed or lost its disk is refused for good", f"{self._node.node_id}: {error}")
+
     def _refused(self, failure: Failure, said_empty: bool) -> None:
         error = failure.value
         self._world.marks.failed(error)
-        if said_empty and self._node.is_up and not self._node.service.has_empty_log:
-            return  # It has become a member since, and asks again.
+        if said_empty and not (self._node.is_up and self._node.service.has_empty_log):
+            return  # It has become a member since, or died: it asks again.
         if isinstance(error, ChangeRefused) and not error.temporary:
+            self._may_be_refused(error)
             self.is_over = True
             self.refused = error
             self._world.story.tell("%s is refused: %s", self._node.node_id, error)

@@ -35,6 +35,11 @@ class BitRotTests(TestCase):
         for seed in range(SEEDS_COUNT):
             look_at_damage(self.disk, "c", Random(seed))
 
+    def test_an_empty_disk(self) -> None:
+        """Of a node that was never fed: there is nothing to damage."""
+        self.disk = SimulatedDisk("d")
+        self.look()
+
     def test_hraft_refuses_damage(self) -> None:
         """Any bit flipped, any file of the log gone; and the disk itself is not touched."""
         before = self.disk.contents()

@@ -6,6 +6,9 @@ from dataclasses import replace
 from unittest import TestCase
 from unittest.mock import patch
 
+from twisted.internet.defer import fail
+
+from hraft.errors import ChangeRefused
 from hraft.interfaces import Recovered
 from hraft.kv.commands import Set, encode_command
 from hraft.raft.configuration import Configuration
@@ -237,6 +240,13 @@ class WorldTests(TestCase):
         with self.assertRaisesRegex(Violation, "leadership is handed to one that has the whole log on disk"):
             world.promises.check(leader, told)
 
+    def test_a_joiner_refused_for_no_reason(self) -> None:
+        """It would end, although it has lost nothing."""
+        for member in self.cluster.world.up():
+            member.service.join = lambda *_: fail(ChangeRefused("a whim"))  # type: ignore[method-assign,assignment]
+        self.cluster.join()
+        self.assertIn("only who was removed or lost its disk is refused for good", self.complaint())
+
     def test_a_node_that_goes_on_after_its_disk_has_failed(self) -> None:
         """Whatever it says afterwards may be untrue (D1)."""
         self.follower.disk.has_failed = True
@@ -287,8 +297,6 @@ class WorldTests(TestCase):
 
     def test_an_error_that_nobody_handles(self) -> None:
         """Left in a Deferred, it is said when the Deferred is let go (X4)."""
-        from twisted.internet.defer import fail
-
         self.cluster.world.clock.schedule(0.1, None, fail, (RuntimeError("lost"),))
         self.assertIn("an error that nobody handled", self.complaint())
 
