@@ -51,9 +51,11 @@ def end(world: World) -> None:
 
 
 def is_settled(world: World) -> bool:
-    """One leader, known to all members, everything applied everywhere, and nobody waits for room on its disk any more."""
+    """One leader, known to all members, who takes proposals in; and everything applied everywhere."""
     leader = world.leader()
     if leader is None or not leader.state.is_configuration_committed or leader.state.configuration.learners:
+        return False
+    if leader.state.leading is None or leader.state.leading.transfer is not None:
         return False
     last_index = leader.state.log.last_index
     return all(

@@ -118,6 +118,17 @@ class TransferTests(TestCase):
         self.addCleanup(self.cluster.close)
 
     @pytest.mark.scenario("T2")
+    def test_a_cluster_that_hands_over_is_not_settled(self) -> None:
+        """Its leader takes in nothing: once it is settled, whoever leads takes in a write at once."""
+        cluster = self.cluster
+        target = cluster.followers()[0]
+        cluster.cut(cluster.leader(), target)
+        cluster.transfer(target)
+        cluster.heal()
+        cluster.settle()
+        cluster.propose(put("a", "1"), cluster.leader(), retry=False)
+
+    @pytest.mark.scenario("T2")
     def test_no_write_is_lost_in_a_transfer(self) -> None:
         """Writes that come while leadership is handed over are refused or done; each that was acknowledged is there."""
         cluster, done = self.cluster, []
