@@ -57,7 +57,7 @@ class LeaseClock(Protocol):
     def times(self, lease: int) -> Deferred[Any]: ...
 
 
-class Wanted(msgspec.Struct, forbid_unknown_fields=True):
+class LeaseBody(msgspec.Struct, forbid_unknown_fields=True):
     """The body of a grant."""
 
     ttl: Annotated[int, msgspec.Meta(ge=1, le=limits.LEASE_TTL_SECONDS)]
@@ -96,7 +96,7 @@ class LeasesDocument(msgspec.Struct):
     next: int | None = None
 
 
-_wanted: msgspec.json.Decoder[Wanted] = msgspec.json.Decoder(Wanted)
+_wanted: msgspec.json.Decoder[LeaseBody] = msgspec.json.Decoder(LeaseBody)
 
 
 class LeaseApi:
@@ -111,7 +111,7 @@ class LeaseApi:
     def routes(self) -> Iterator[Route]:
         """Its part of the table."""
         granted, full = {201: GrantedDocument}, ("too_many_leases",)
-        yield Route(b"POST", PATH, self._grant, "Make a lease", _WRITE, Wanted, granted, full)
+        yield Route(b"POST", PATH, self._grant, "Make a lease", _WRITE, LeaseBody, granted, full)
         yield Route(b"GET", PATH, self._list, "All leases, by page", _LIST, None, {200: LeasesDocument}, ("too_stale",))
         yield Route(b"GET", _ONE, self._get, "A lease, its time and its keys", _NOTHING, None, {200: LeaseDocument}, _NOT_FOUND)
         ended = {200: DeletedDocument}

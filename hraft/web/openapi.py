@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final
+from typing import Any, Final, get_args, get_type_hints
 
 import msgspec
 
@@ -15,8 +15,9 @@ from hraft import __version__
 from hraft.web.answers import JSON, REASONS, Answer, headers_of
 from hraft.web.api import Route
 from hraft.web.asked import Asked
-from hraft.web.parameters import Wants
+from hraft.web.parameters import Bytes, Choice, Flag, Number, Wants
 from hraft.web.problems import CONTENT_TYPE
+from hraft.web.ranges import RANGE
 
 PATH: Final = b"/v1/openapi.json"
 _NOTHING: Final = Wants()
@@ -31,11 +32,10 @@ _SEGMENTS: Final = {
 _HEADERS: Final = {
     b"if-match": ("If-Match", "only if the key's mod_revision is this, in quotation marks; * if it is there at all"),
     b"if-none-match": ("If-None-Match", "on a read: not if you have this; on a write, *: only if the key is not there"),
+    b"last-event-id": ("Last-Event-ID", "as since, and wins over it"),
+    b"accept": ("Accept", "application/x-ndjson for lines of JSON"),
     b"idempotency-key": ("Idempotency-Key", "client/serial: a repeated write is done once, and gets the first answer"),
 }
-#: The statuses of problems under /v1, and what can be asked without meeting them.
-_PROBLEMS: Final = (400, 404, 405, 408, 409, 412, 413, 421, 422, 429, 500, 503)
-
 _STATUS_OF: Final = {
     "key_not_found": 404,
     "lease_not_found": 404,
@@ -45,9 +45,32 @@ _STATUS_OF: Final = {
     "result_too_large": 422,
     "too_many_operations": 422,
     "key_written_twice": 422,
+    "compacted": 410,
     "too_many_leases": 429,
+    "too_many_watchers": 429,
     "too_stale": 503,
 }
+
+
+def _elsewhere(asked: Asked) -> Answer:
+    raise NotImplementedError("watches are answered by hraft.web.watch, which has no row in the table")
+
+
+_RANGE: Final = (Bytes("key", "one key"), *RANGE)
+_SINCE: Final = Number("since", "tell all changes after this revision; without it, all from now on")
+_PREV: Final = Flag("prev", "with what was there before each event")
+_LEVEL: Final = Choice("level", "not before whatever was acknowledged, or what this node has", ("linearizable", "stale"))
+#: An answer without an end is no Answer; so this is only described here.
+WATCH: Final = Route(
+    b"GET",
+    b"/v1/watch",
+    _elsewhere,
+    "Changes as they happen, as server-sent events or lines of JSON",
+    Wants((*_RANGE, _SINCE, _PREV, _LEVEL), (b"last-event-id", b"accept")),
+    None,
+    {200: str},
+    ("compacted", "too_many_watchers"),
+)
 
 
 class ProblemDocument(msgspec.Struct, kw_only=True):
@@ -80,10 +103,12 @@ class OpenApi:
 
 def description(routes: Iterable[Route]) -> dict[str, Any]:
     """The document. Only what is below /v1: hraftd's interface is described by its users."""
-    described = [route for route in routes if route.path.startswith(b"/v1/")]
+    described = [WATCH, *(route for route in routes if route.path.startswith(b"/v1/"))]
     types = {type_ for route in described for type_ in (route.body, *route.answers.values()) if _is_struct(type_)}
     ordered = sorted({*types, ProblemDocument}, key=lambda type_: str(type_.__name__))
     _, components = msgspec.json.schema_components(ordered, ref_template=_REF)
+    for type_ in _told(type_ for route in described for type_ in route.answers.values()):
+        components[type_.__name__]["required"] = _always_there(type_)
     paths: dict[str, dict[str, Any]] = {}
     for route in described:
         paths.setdefault(route.path.decode(), {})[route.method.decode().lower()] = _operation(route)
@@ -93,6 +118,27 @@ def description(routes: Iterable[Route]) -> dict[str, Any]:
         "paths": paths,
         "components": {"schemas": components},
     }
+
+
+def _told(types: Iterable[Any]) -> set[Any]:
+    """These types and those in them: what hraft tells, as opposed to what it is told."""
+    found: set[Any] = set()
+    waiting = list(types)
+    while waiting:
+        type_ = waiting.pop()
+        if not _is_struct(type_):
+            waiting += get_args(type_)
+        elif type_ not in found:
+            found.add(type_)
+            waiting += get_type_hints(type_).values()
+    return found
+
+
+def _always_there(type_: Any) -> list[str]:
+    """A default is written, too, unless it stands for a member that is not there."""
+    hints = get_type_hints(type_)
+    fields = msgspec.structs.fields(type_)
+    return [field.encode_name for field in fields if msgspec.UnsetType not in get_args(hints[field.name])]
 
 
 def _is_struct(type_: Any) -> bool:
@@ -146,7 +192,9 @@ def _in_headers(wants: Wants) -> Iterator[dict[str, Any]]:
 def _answer(route: Route, status: int, type_: Any) -> dict[str, Any]:
     number = {"schema": {"type": "integer", "minimum": 0}}
     answer: dict[str, Any] = {"description": REASONS[status], "headers": {"X-Hraft-Revision": number, "X-Hraft-Term": number}}
-    if type_ is not None:
+    if type_ is str:
+        answer["content"] = {"text/event-stream": {"schema": {}}, "application/x-ndjson": {"schema": {}}}
+    elif type_ is not None:
         answer["content"] = {"application/json": {"schema": _schema(type_)}}
         if "raw" in {parameter.name for parameter in route.wants.parameters}:
             answer["content"]["application/octet-stream"] = {"schema": {}}
