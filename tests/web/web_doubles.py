@@ -98,7 +98,8 @@ class ToldNode:
         if how == "propose" and not self.leads:
             asked.answer.errback(NotLeader(self.known_leader.node_id if self.known_leader else None))
         elif self.at_once and how in ("propose", "submit"):
-            asked.answer.callback(ToldApplied(len(self.asked), self.state_machine.apply(len(self.asked), arguments[0])))
+            index = sum(each.how in ("propose", "submit") for each in self.asked)
+            asked.answer.callback(ToldApplied(index, self.state_machine.apply(index, arguments[0])))
         elif self.is_fresh and how == "confirm_read":
             asked.answer.callback(self.status().applied_index)
         return asked.answer
