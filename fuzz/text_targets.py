@@ -16,8 +16,8 @@ from hraft.endpoints import client_endpoint, listen
 from hraft.errors import BadAddress, PortUnusable
 from hraft.options import NUMBERS, Options
 
-#: A complaint is a sentence, also about a megabyte.
-_COMPLAINT_CHARACTERS_COUNT = 1000
+#: A complaint shows 100 characters, twice at most and up to ten times as long where each is escaped; never a megabyte.
+_COMPLAINT_CHARACTERS_COUNT = 2500
 _ADDRESSES = (
     *("localhost:11000", ":12000", "10.0.0.7:80", "[::1]:11000", "[fe80::1%eth0]:1", "a-b.example.:65535", "0.0.0.0:1", "[::]:9"),
     *("tcp:11000:interface=10.0.0.7", "tcp6:port=80:interface=\\:\\:", "unix:/socket", "haproxy:tcp:80"),

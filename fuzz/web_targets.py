@@ -33,7 +33,15 @@ _BODIES = (
 )
 _PARAMETER = re.compile(rb"\{\w+\}")
 _HEADER_VALUES = (b"*", b'"3"', b'W/"1", "2"', b"1/1", b"text/event-stream", b"7")
-_QUERIES = ("", "level=stale", "level=linearizable", "level=none", "level=stale&level=stale", "revision=3&prefix=a&wait=1s")
+_V1_BODIES = (
+    b'{"compare":[{"key":"a","target":"version","version":0}],"then":[{"put":{"key":"a","value":"1"}}],"else":[]}',
+    b'{"compare":[{"prefix":"a","target":"value","op":"!=","value_base64":"/w=="}],"then":[{"delete":{"prefix":"a"}},{"get":{}}]}',
+    *(b'{"ttl":10}', b"any bytes: \xff\0"),
+)
+_QUERIES = (
+    *("", "level=stale", "level=linearizable", "level=none", "level=stale&level=stale"),
+    *("prefix=a&limit=1&prev", "start=a&end=b&keys_only", "lease=1", "x=1"),
+)
 
 
 # --- connections ----------------------------------------------------------------------------------
@@ -140,7 +148,7 @@ def _request_samples() -> list[bytes]:
     parameters = ("", "1", "foo", "a%2Fb/c+d%20e", "%ff", quote("k\u00e9y"))
     lines = [f"{parameter}?{query}".encode() for parameter in parameters for query in _QUERIES]
     headers = [b"", *(b"%b:%b" % (name, value) for name in sorted(MEANINGFUL) for value in _HEADER_VALUES)]
-    bodies = (*_BODIES, *command_samples()[::3])
+    bodies = (*_BODIES, *_V1_BODIES * 3)
     count = len(headers)
     return [b"\n".join((line, headers[number % count], bodies[number % len(bodies)])) for number, line in enumerate(lines * 2)]
 
