@@ -111,6 +111,9 @@ class Storage(Protocol):
     def write_snapshot(self, snapshot: Snapshot, lines: Iterable[bytes]) -> None:
         """Write a snapshot beside the log; durable and visible when this returns. Runs in a thread beside `save`."""
 
+    def encode_snapshot(self, snapshot: Snapshot, lines: Iterable[bytes]) -> Iterator[bytes]:
+        """The bytes that `write_snapshot` would write, in parts made as they are asked for. Touches no disk."""
+
     def read_snapshot(self, snapshot: Snapshot) -> AbstractContextManager[Iterator[bytes]]:
         """The state machine's lines of a snapshot, verified as they are read. Raises LogCorrupted."""
 

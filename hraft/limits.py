@@ -50,6 +50,17 @@ WATCH_SILENCE_SECONDS = 15.0
 #: How often the two are looked at.
 WATCH_LOOK_SECONDS = 1.0
 
+# --- backups -------------------------------------------------------------------------------------
+#: Over HTTP, at a time: each holds the old values of what changes meanwhile.
+BACKUPS_COUNT = 2
+#: A client that does not read a part within this time is cut off.
+BACKUP_UNREAD_SECONDS = 60.0
+#: A scheduled backup that failed is tried again after this time, if its interval is not shorter.
+BACKUP_RETRY_SECONDS = 60.0
+#: How far indexes and revisions of a cluster made of a backup, or of what is left, are ahead of those it goes on from: the
+#: old cluster may have given so many ids, fences and revisions since, which are not to be given twice.
+NEW_CLUSTER_GAP_COUNT = 1_000_000_000
+
 # --- one entry, one batch ------------------------------------------------------------------------
 #: A body of REQUEST_BODY_BYTES grows when its bytes are escaped as JSON: six bytes for one at the worst.
 ENTRY_BYTES = 8 * 1024 * 1024

@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "kv": BASE,
     "client": {*BASE, "addresses"},
     "offline": {*SHAPES, "codec", "storage", "kv", "addresses"},
-    "cli": {*BASE, "__init__", "client", "codec", "kv", "storage", "offline"},
+    "cli": {*BASE, "__init__", "client", "addresses", "codec", "kv", "storage", "offline"},
     "__main__": {"cli"},
     "interfaces": {*BASE, "raft"},
     "codec": SHAPES,

@@ -6,6 +6,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from hraft import __version__, limits
+from hraft.cli.backups import backup, recover, restore
 from hraft.cli.bench import bench
 from hraft.cli.cluster import members, status
 from hraft.cli.keys import delete, get, list_keys, put, watch
@@ -70,5 +71,7 @@ def completion(shell: str) -> None:
     click.echo(kind(main, {}, "hraft", "_HRAFT_COMPLETE").source())
 
 
-for command in (get, put, delete, list_keys, watch, transact, lease, lock, elect, members, status, bench, log):
+_OF_THE_STORE = (get, put, delete, list_keys, watch, transact, lease, lock, elect)
+_OF_THE_CLUSTER = (members, status, bench, backup, restore, recover, log)
+for command in (*_OF_THE_STORE, *_OF_THE_CLUSTER):
     main.add_command(command)

@@ -10,7 +10,7 @@ thread.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -153,6 +153,10 @@ class BlockingClient:
     def cluster(self, endpoint: str | None = None) -> ClusterView:
         """See HraftClient.cluster."""
         return self._thread.run(lambda: self._client.cluster(endpoint))
+
+    def snapshot(self, write: Callable[[bytes], object]) -> None:
+        """See HraftClient.snapshot."""
+        self._thread.run(lambda: self._client.snapshot(write))
 
     def status(self, endpoint: str | None = None) -> dict[str, Any]:
         """See HraftClient.status."""

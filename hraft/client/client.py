@@ -22,6 +22,7 @@ from twisted.web.iweb import IAgent
 import hraft.client.answers as answers
 from hraft import limits
 from hraft.client.calls import Caller, Patience
+from hraft.client.downloads import download
 from hraft.client.elections import LeaderElection
 from hraft.client.endpoints import EndpointList, parse_endpoint
 from hraft.client.errors import ClientError
@@ -174,6 +175,13 @@ class HraftClient(KeyCalls):
     async def status(self, endpoint: str | None = None) -> dict[str, Any]:
         """How a node is, in hraft's own words (docs/http-api.md): some node, or that at `endpoint`."""
         return answers.read_object((await self.ask("GET", "/v1/status", endpoint=endpoint)).body)
+
+    async def snapshot(self, write: Callable[[bytes], object]) -> None:
+        """A consistent backup, from whichever node gives one: `write` is given its bytes, piece by piece (docs/operating.md).
+
+        They are a snapshot file, whose last line has its checksum. Raises Unavailable, also where it broke off in the midst.
+        """
+        await download(self.caller, "/v1/snapshot", write)
 
     async def ask(self, method: str, path: str, query: Sequence[Pair] = (), *, endpoint: str | None = None) -> Answer:
         """Make any call that changes nothing, for what has no method here; of one node, where `endpoint` names it."""

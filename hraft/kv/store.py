@@ -24,7 +24,7 @@ from hraft.kv.commands import (
     Simple,
     decode_command,
 )
-from hraft.kv.history import Change
+from hraft.kv.history import Change, History
 from hraft.kv.keyspace import Keyspace
 from hraft.kv.leases import Lease
 from hraft.kv.records import Record
@@ -79,6 +79,16 @@ class KeyValueStore:
         store = KeyValueStore(self._limits)
         store._keyspace, store._sessions = decode_lines(lines, self._limits)
         return store
+
+    def goes_on_anew(self, gap_count: int) -> None:
+        """Become the beginning of a new cluster: keys and leases stay, revisions go on so much later.
+
+        What the cluster before has done since may be unknown here. So its sessions are forgotten, lest they answer for writes
+        that this state does not have, and so is the history, lest a watcher take what comes for what it missed.
+        """
+        self._keyspace.revision += gap_count
+        self._keyspace.history = History((), self._keyspace.revision, self._limits)
+        self._sessions = Sessions(self._limits)
 
     # --- reading ---------------------------------------------------------------------------------
 

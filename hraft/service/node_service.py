@@ -33,8 +33,10 @@ from hraft.interfaces import (
     Timing,
     Transport,
 )
+from hraft.raft.entry import Snapshot
 from hraft.raft.node import bootstrap_save
 from hraft.raft.ready import NodeStatus, Role
+from hraft.service.backup import Backup
 from hraft.service.events import Events
 from hraft.service.proposals import Applied
 from hraft.service.running import Running
@@ -154,6 +156,16 @@ class NodeService(Service):
             return fail(error)
         except Exception:
             return fail(self._broken())
+
+    def backup(self) -> Backup:
+        """The state of now, to be written down elsewhere. After `confirm_read` it has all that was acknowledged before that.
+
+        Raises ReadFailed unless this node is running.
+        """
+        applying, around = self._open(ReadFailed).applying, self._around
+        snapshot = Snapshot(applying.applied_id.index, applying.applied_id.term, applying.configuration)
+        parts = around.storage.encode_snapshot(snapshot, applying.state_machine.snapshot())
+        return Backup(snapshot, parts, around.run_in_background)
 
     def join(self, node_id: str, address: str, empty_log: bool | None = None) -> Deferred[JoinOutcome]:
         """Take a node into the cluster; on any node. Fires when it is a voter, or says "learner" after JOIN_TIMEOUT_SECONDS.

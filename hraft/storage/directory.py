@@ -20,6 +20,8 @@ from hraft.storage.files import FileSystem, LocalFileSystem, replace_file, sync_
 
 FORMAT = 1
 _NAME = "node.json"
+#: Where a new cluster's data is made ready in a directory, before it takes the place of what is there. Gone when that is done.
+NEW_CLUSTER = "new-cluster"
 _FILE_BYTES = 64 * 1024
 _STRING = rb'"(?:[^"\\\n]|\\[^\n])+"'
 _IDENTITY = re.compile(rb'\{"format":(\d{1,9}),"cluster_id":(%b),"node_id":(%b)(,"crc":"([0-9a-f]{8})"\}\n)' % (_STRING, _STRING))
@@ -101,6 +103,8 @@ class DataDirectory:
         return lock
 
     def _problem(self, node_id: str | None, has_log: bool) -> str:
+        if os.path.exists(f"{self.path}/{NEW_CLUSTER}"):
+            return f"{self.path}: hraft restore or recover was interrupted here; `hraft recover --yes` finishes it"
         if self.identity is None:
             return f"{self.path} has a log, but no {_NAME} that says whose; restore {_NAME} from a copy" if has_log else ""
         if node_id is not None and node_id != self.identity.node_id:

@@ -18,6 +18,7 @@ from hraft.storage.fail_stop import FailStop
 from hraft.storage.files import FileSystem, sync_directory
 from hraft.storage.journal import Journal, repair
 from hraft.storage.log_reader import FoundLog, read_log
+from hraft.storage.snapshot_file import encode
 from hraft.storage.snapshots import FoundSnapshots, ReceivedSnapshot, SnapshotFile, Snapshots
 
 
@@ -34,6 +35,7 @@ class DurableStorage:
     ) -> None:
         self._file_system = file_system
         self._path = path
+        self._cluster_id = cluster_id
         self._log_path = f"{path}/log"
         self._segment_bytes = segment_bytes
         self._padding_bytes = padding_bytes
@@ -81,6 +83,9 @@ class DurableStorage:
     def write_snapshot(self, snapshot: Snapshot, lines: Iterable[bytes]) -> None:
         with self._fail_stop:
             self._snapshots.write(snapshot, lines)
+
+    def encode_snapshot(self, snapshot: Snapshot, lines: Iterable[bytes]) -> Iterator[bytes]:
+        return encode(snapshot, self._cluster_id, lines)
 
     def read_snapshot(self, snapshot: Snapshot) -> AbstractContextManager[Iterator[bytes]]:
         return self._snapshots.read(snapshot)

@@ -72,6 +72,9 @@ class MemoryStorage:
             if self._snapshot is None or snapshot.index > self._snapshot.index:
                 self._show(snapshot, data)
 
+    def encode_snapshot(self, snapshot: Snapshot, lines: Iterable[bytes]) -> Iterator[bytes]:
+        return encode(snapshot, self._cluster_id, lines)
+
     @contextmanager
     def read_snapshot(self, snapshot: Snapshot) -> Iterator[Iterator[bytes]]:
         name = f"the snapshot of entry {snapshot.index}"

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred
 
 from hraft.interfaces import JoinOutcome, Observer, StateMachine
+from hraft.raft.entry import Snapshot
 from hraft.raft.ready import NodeStatus
 
 
@@ -28,6 +29,16 @@ class Applied(Protocol):
     def index(self) -> int: ...
     @property
     def result(self) -> Any: ...
+
+
+class Backup(Protocol):
+    """The bytes of a snapshot file, made as they are asked for."""
+
+    @property
+    def snapshot(self) -> Snapshot: ...
+
+    def next_part(self) -> Deferred[bytes]:
+        """None at the end."""
 
 
 class Node(Protocol):
@@ -67,6 +78,9 @@ class Node(Protocol):
 
     def confirm_read(self) -> Deferred[int]:
         """Fires when whatever was acknowledged before the call can be read from this node's state machine."""
+
+    def backup(self) -> Backup:
+        """The state of now, in parts. Raises ReadFailed."""
 
     def observe(self, observer: Observer) -> None:
         """Have this told from now on of what happens."""

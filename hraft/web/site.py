@@ -18,6 +18,8 @@ from hraft import limits
 from hraft.web.api import Api
 from hraft.web.channel import BoundedRequest, Channel
 from hraft.web.problems import NOT_DONE, Problem, retry_later
+from hraft.web.snapshot import PATH as SNAPSHOT_PATH
+from hraft.web.snapshot import SnapshotResource
 from hraft.web.tree import KleinTree
 from hraft.web.watch.hub import Hub
 from hraft.web.watch.resource import PATH, WatchResource
@@ -54,13 +56,15 @@ class HttpSite(Site):
         self._clock = clock
         self._api: Api | None = None
         self._watches: Hub | None = None
+        self._backups: SnapshotResource | None = None
 
     def serve(self, api: Api, has_front: bool = HAS_FRONT) -> None:
         """Give this API to whoever asks; with `has_front`, plain requests without the cost of twisted.web."""
         watchers_count = min(limits.WATCHERS_COUNT, self._connections_count * 3 // 4)
         watches = WatchResource(api.node, self._clock, api.failed, watchers_count)
         self._watches = watches.hub
-        self.resource = KleinTree(api, {PATH: watches})
+        self._backups = SnapshotResource(api.node, self._clock, api.failed)
+        self.resource = KleinTree(api, {PATH: watches, SNAPSHOT_PATH: self._backups})
         if has_front:
             self._api = api
             self._server_and_date = ServerAndDate()
@@ -72,6 +76,8 @@ class HttpSite(Site):
             self._drained = []
             if self._watches is not None:
                 self._watches.stop()
+            if self._backups is not None:
+                self._backups.stop()
             for connection in list(self._connections):
                 connection.finish()
         self._drained.append(deferred)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from click.testing import CliRunner, Result
+
+from hraft.cli import main
 from hraft.kv.commands import GrantLease, OpenSession, Set, encode_command
 from hraft.kv.store import KeyValueStore
 from hraft.raft.configuration import Configuration
@@ -33,6 +36,14 @@ def store_of(last: int, term: int = 1) -> KeyValueStore:
     for index in range(2, last + 1):
         store.apply(index, entry(index, term).command)
     return store
+
+
+def run(*words: str) -> Result:
+    """One command of hraft, without a cluster."""
+    result = CliRunner().invoke(main, list(words), prog_name="hraft")
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
 
 
 class Made:

@@ -7,21 +7,12 @@ import os
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
-from offline_samples import IDENTITY, Made, entry, store_of
+from offline_samples import IDENTITY, Made, entry, run, store_of
 
-from hraft.cli import main
 from hraft.codec import encode_entry
 from hraft.storage.directory import DataDirectory
 from hraft.storage.durable import DurableStorage
 from hraft.storage.files import LocalFileSystem
-
-
-def run(*words: str) -> Result:
-    result = CliRunner().invoke(main, list(words), prog_name="hraft")
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,8 +21,10 @@ from hraft.interfaces import Observer
 from hraft.kv.commands import Command, decode_command, encode_command
 from hraft.kv.store import KeyValueStore
 from hraft.raft.configuration import Configuration
-from hraft.raft.entry import EntryId
+from hraft.raft.entry import EntryId, Snapshot
 from hraft.raft.ready import FollowerStatus, NodeStatus, Role
+from hraft.service.backup import Backup
+from hraft.storage.snapshot_file import encode
 from hraft.web.node import Node
 from hraft.web.routes import node_api
 from hraft.web.site import HAS_FRONT, HttpSite
@@ -82,6 +84,8 @@ class ToldNode:
     is_fresh: bool = False
     followers: dict[str, FollowerStatus] = field(default_factory=dict)
     observers: list[Observer] = field(default_factory=list)
+    #: Of backups, made so far.
+    parts_count: int = 0
 
     def put(self, command: Command) -> None:
         self.state_machine.apply(1, encode_command(command))
@@ -112,6 +116,14 @@ class ToldNode:
 
     def confirm_read(self) -> Deferred[Any]:
         return self.ask("confirm_read")
+
+    def backup(self) -> Backup:
+        def counted(function: Callable[..., Any], *arguments: Any) -> Deferred[Any]:
+            self.parts_count += 1
+            return succeed(function(*arguments))
+
+        snapshot = Snapshot(6, 3, self.configuration)
+        return Backup(snapshot, encode(snapshot, self.cluster_id, self.state_machine.snapshot()), counted)
 
     def observe(self, observer: Observer) -> None:
         self.observers.append(observer)
