@@ -102,12 +102,14 @@ class Api:
         """Under /v1, with the revision that this node had seen when it answered; a write says its own revision itself."""
         if not path.startswith(_V1):
             return answer
-        varying = answer.varying
-        if not any(name == REVISION for name, _ in (*answer.headers, *varying)):
+        varying = (*answer.varying, (b"X-Hraft-Term", b"%d" % self.node.term))
+        for name, _ in answer.headers + varying:
+            if name == REVISION:
+                break
+        else:
             store = cast(KeyValueStore, self.node.state_machine)
             varying = (*varying, (REVISION, b"%d" % store.revision))
-        term = (b"X-Hraft-Term", b"%d" % self.node.term)
-        return Answer(answer.status, answer.headers, answer.body, (*varying, term))
+        return Answer(answer.status, answer.headers, answer.body, varying)
 
     # --- what goes wrong -------------------------------------------------------------------------
 

@@ -34,6 +34,8 @@ class Reads:
 
     def serve(self, given: Given, read: Callable[[], Answer]) -> Answer | Deferred[Answer]:
         """Call `read` when this node's store is as fresh as was asked. What `read` raises fails the Deferred."""
+        if not given:  # The commonest read is the one of which nothing is said.
+            return self._node.confirm_read().addCallback(lambda _: read())
         level, max_lag_ms = LEVEL.of(given), MAX_LAG.of(given)
         if level == "stale":
             return self._stale(max_lag_ms, read)

@@ -196,12 +196,14 @@ class Node:
 
     # --- HTTP ------------------------------------------------------------------------------------
 
-    def ask(self, method: str, path: str, body: Any = None, seconds: float = 15.0) -> Reply:
+    def ask(
+        self, method: str, path: str, body: Any = None, seconds: float = 15.0, headers: dict[str, str] | None = None
+    ) -> Reply:
         """One request on a connection of its own. Raises OSError or HTTPException when there is no answer."""
         connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=seconds)
         try:
             data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
-            connection.request(method, path, data)
+            connection.request(method, path, data, headers or {})
             response = connection.getresponse()
             return Reply(response.status, response.read(), {name.lower(): value for name, value in response.getheaders()})
         finally:

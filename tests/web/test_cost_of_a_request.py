@@ -17,7 +17,7 @@ from hraft.web.site import HAS_FRONT
 @skipUnless(HAS_FRONT, "httptools is not installed")
 class WebTests(TestCase):
     def setUp(self) -> None:
-        served = Served()
+        served = self.served = Served()
         served.node.put(Set(b"foo", b"bar"))
         self.client = served.connect()
 
@@ -30,6 +30,15 @@ class WebTests(TestCase):
     def test_a_read(self) -> None:
         """The cheapest thing that a client can ask."""
         self.assertLess(self.ask(b"GET /key/foo HTTP/1.1\r\nHost: h\r\n\r\n"), 35)
+
+    def test_a_read_under_v1(self) -> None:
+        """Where the leader's word is there at once."""
+        self.served.node.is_fresh = True
+        self.assertLess(self.ask(b"GET /v1/kv/foo HTTP/1.1\r\nHost: h\r\n\r\n"), 47)
+
+    def test_a_write_under_v1(self) -> None:
+        """Without the node's own part, but with the store's."""
+        self.assertLess(self.ask(b"PUT /v1/kv/foo HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nbar"), 83)
 
     def test_a_write(self) -> None:
         """Without the node's own part."""
