@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
@@ -48,7 +49,16 @@ class Observer(Protocol):
         """Called after each turn in which entries were applied, or a snapshot took the state machine's place."""
 
     def leading(self, term: int | None) -> None:
-        """This node leads in this term from now on; None: it does not lead any more."""
+        """This node leads in this term, and its state machine has all that was acknowledged before; None: it leads no more."""
+
+
+class ReadLevel(Enum):
+    """How sure a read is to see what was acknowledged before it."""
+
+    #: Certain, whatever clocks do: a majority is asked (Section 6.4).
+    LINEARIZABLE = "linearizable"
+    #: The same while the clocks of the cluster run at rates that differ by less than a quarter (Section 6.4.1).
+    LEASE = "lease"
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +188,14 @@ class ForwardJoin:
     empty_log: bool | None = None
 
 
-Request = ForwardProposal | ForwardReadIndex | ForwardJoin
+@dataclass(frozen=True, slots=True)
+class ForwardQuestion:
+    """Ask the leader's application something, in its own words. Answer: bytes."""
+
+    question: bytes
+
+
+Request = ForwardProposal | ForwardReadIndex | ForwardJoin | ForwardQuestion
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,6 +124,8 @@ PEER_SILENCE_SECONDS = 3.0
 #: Questions without an answer yet on one connection, in each direction.
 PEER_REQUESTS_COUNT = 4096
 PEER_ERROR_BYTES = 4096
+#: A question of the application's to its leader.
+QUESTION_BYTES = 64 * 1024
 #: A leader that answers at all has answered by then: also a join, with its dial-back.
 FORWARD_TIMEOUT_SECONDS = max(PROPOSE_TIMEOUT_SECONDS, JOIN_TIMEOUT_SECONDS) + PEER_DIAL_TIMEOUT_SECONDS + 1.0
 MEMBERS_COUNT = 64
@@ -131,6 +133,12 @@ MEMBERS_COUNT = 64
 RESERVED_FILES_COUNT = PEER_CONNECTIONS_COUNT + 2 * MEMBERS_COUNT + HTTP_REFUSED_COUNT + 64
 #: Open files that a node can make use of.
 FILES_COUNT = HTTP_CONNECTIONS_COUNT + RESERVED_FILES_COUNT
+
+# --- leases' time --------------------------------------------------------------------------------
+#: How many leases one entry ends, and how many are looked at before it is the turn of others.
+LEASES_ENDED_COUNT = 1_000
+LEASES_LOOKED_AT_COUNT = 5_000
+LEASE_RETRY_SECONDS = 0.5
 
 # --- the service ---------------------------------------------------------------------------------
 WAITING_PROPOSALS_COUNT = 100_000

@@ -137,6 +137,11 @@ class ForwardReadIndex(amp.Command):
     response: ClassVar[_Arguments] = [(b"read_index", Count())]
 
 
+class ForwardQuestion(amp.Command):
+    arguments: ClassVar[_Arguments] = [(b"question", Blob())]
+    response: ClassVar[_Arguments] = [(b"answer", Blob())]
+
+
 class ForwardJoin(amp.Command):
     arguments: ClassVar[_Arguments] = [(b"node_id", Text()), (b"address", Text()), (b"empty_log", Flag(optional=True))]
     response: ClassVar[_Arguments] = [(b"role", Text())]

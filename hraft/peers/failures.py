@@ -21,6 +21,7 @@ _raised: dict[bytes, Callable[[str], errors.HraftError]] = {
     b"ProposalDropped": errors.ProposalDropped,
     b"OutcomeUnknown": errors.OutcomeUnknown,
     b"ReadFailed": errors.ReadFailed,
+    b"LeaseNotFound": errors.LeaseNotFound,
     b"BadCommand": errors.BadCommand,
     b"BadMessage": errors.BadMessage,
     b"PeerUnreachable": errors.PeerUnreachable,

@@ -15,7 +15,16 @@ from twisted.protocols import amp
 
 from hraft.codec import check_command
 from hraft.errors import BadMessage, ChangeRefused, HraftError, OutcomeUnknown, PeerUnreachable, ProposalDropped, ReadFailed
-from hraft.interfaces import ForwardedResult, ForwardJoin, ForwardProposal, ForwardReadIndex, JoinOutcome, Receivers, Request
+from hraft.interfaces import (
+    ForwardedResult,
+    ForwardJoin,
+    ForwardProposal,
+    ForwardQuestion,
+    ForwardReadIndex,
+    JoinOutcome,
+    Receivers,
+    Request,
+)
 from hraft.limits import FORWARD_TIMEOUT_SECONDS
 from hraft.peers import commands
 from hraft.peers.commands import Shape
@@ -30,6 +39,15 @@ class Nothing:
 @dataclass(frozen=True, slots=True)
 class ReadIndexAnswer:
     read_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionAnswer:
+    answer: bytes
+
+
+#: Answers that are one value: what carries it in the box.
+_CARRIERS: dict[type[Any], Callable[[Any], Any]] = {ForwardReadIndex: ReadIndexAnswer, ForwardQuestion: QuestionAnswer}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +68,8 @@ class Question:
         if isinstance(request, ForwardProposal):
             check_command(request.command)
         result = await receivers.request(sender, request)
-        return self.answered.strings(ReadIndexAnswer(result) if isinstance(request, ForwardReadIndex) else result)
+        carrier = _CARRIERS.get(type(request))
+        return self.answered.strings(result if carrier is None else carrier(result))
 
     def result(self, box: dict[bytes, bytes]) -> Any:
         """What the asker is told when the peer answered."""
@@ -58,10 +77,14 @@ class Question:
             answer = self.answered.value(box)
         except BadMessage as error:
             raise self.unanswered(f"the answer does not read: {error}") from error
+        if isinstance(answer, QuestionAnswer):
+            return answer.answer
         return answer.read_index if isinstance(answer, ReadIndexAnswer) else answer
 
     def error(self, error: Exception) -> HraftError:
         """What the asker is told when the question failed with `error`, here or at the peer."""
+        if isinstance(error, amp.UnhandledCommand):
+            return self.not_asked("the peer's release of hraft does not know this question")
         if isinstance(error, amp.RemoteAmpError):
             peers_error = as_hraft_error(error)
             if peers_error is None:
@@ -103,6 +126,7 @@ PING = _question(commands.Ping, Nothing, Nothing, PeerUnreachable, PeerUnreachab
 _questions: dict[type[Any], Question] = {
     ForwardProposal: _question(commands.ForwardProposal, ForwardProposal, ForwardedResult, _proposal_dropped, _outcome_unknown),
     ForwardReadIndex: _question(commands.ForwardReadIndex, ForwardReadIndex, ReadIndexAnswer, _read_failed, _read_failed),
+    ForwardQuestion: _question(commands.ForwardQuestion, ForwardQuestion, QuestionAnswer, _proposal_dropped, _outcome_unknown),
     ForwardJoin: _question(commands.ForwardJoin, ForwardJoin, JoinOutcome, PeerUnreachable, _join_unanswered),
 }
 _by_name = {question.command.commandName: question for question in (PING, *_questions.values())}

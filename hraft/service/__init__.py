@@ -3,7 +3,8 @@
 Knows the contracts of `hraft.interfaces`; never a file, a socket or the key-value store.
 """
 
+from hraft.interfaces import ReadLevel
 from hraft.service.node_service import LeaderHint, NodeService
 from hraft.service.proposals import Applied
 
-__all__ = ["Applied", "LeaderHint", "NodeService"]
+__all__ = ["Applied", "LeaderHint", "NodeService", "ReadLevel"]

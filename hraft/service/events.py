@@ -53,6 +53,9 @@ class Events:
     def broken(self, failure: Failure) -> None:
         _log.failure("{node}: a defect in hraft", failure, node=self._node_id)
 
+    def observer_failed(self, failure: Failure) -> None:
+        _log.failure("{node}: a defect in an observer of this node", failure, node=self._node_id)
+
     # --- Raft ------------------------------------------------------------------------------------
 
     def reign(self, role: Role, term: int, leader_id: str | None, last_index: int) -> None:

@@ -13,7 +13,16 @@ from twisted.internet.defer import Deferred, fail, maybeDeferred
 from twisted.python.failure import Failure
 
 from hraft.errors import BadMessage, ChangeRefused, HraftError, NotLeader, OutcomeUnknown, PeerUnreachable, ProposalDropped
-from hraft.interfaces import ForwardedResult, ForwardJoin, ForwardProposal, ForwardReadIndex, JoinOutcome, Request, Transport
+from hraft.interfaces import (
+    ForwardedResult,
+    ForwardJoin,
+    ForwardProposal,
+    ForwardQuestion,
+    ForwardReadIndex,
+    JoinOutcome,
+    Request,
+    Transport,
+)
 from hraft.service.proposals import Applied
 
 
@@ -31,11 +40,15 @@ class Forwarding:
     def propose(self, command: bytes) -> Deferred[Applied]:
         """Have the leader propose it. Fails with NotLeader, ProposalDropped or OutcomeUnknown."""
         asking = self._ask(ForwardProposal(command))
-        return asking.addCallbacks(self._applied, _not_proposed)
+        return asking.addCallbacks(self._applied, _not_asked)
 
     def read_index(self) -> Deferred[int]:
         """Have the leader confirm a read index. Fails with any error of hraft's."""
         return self._ask(ForwardReadIndex())
+
+    def question(self, question: bytes) -> Deferred[bytes]:
+        """Have the leader's application answer. Fails with NotLeader, ProposalDropped, OutcomeUnknown, or what it says."""
+        return self._ask(ForwardQuestion(question)).addErrback(_not_asked)
 
     def join(self, request: ForwardJoin) -> Deferred[JoinOutcome]:
         """Have the leader take a node in."""
@@ -54,7 +67,7 @@ class Forwarding:
             raise OutcomeUnknown(f"done at entry {result.index}, but the leader's answer cannot be read: {error}") from error
 
 
-def _not_proposed(failure: Failure) -> NoReturn:
+def _not_asked(failure: Failure) -> NoReturn:
     if failure.check(PeerUnreachable):
         raise ProposalDropped(f"the leader cannot be reached: {failure.value}")
     failure.raiseException()

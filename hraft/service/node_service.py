@@ -17,14 +17,12 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from hraft.codec import check_command
-from hraft.errors import ChangeRefused, HraftError, NotLeader, OutcomeUnknown, ProposalDropped, ReadFailed
+from hraft.errors import ChangeRefused, HraftError, OutcomeUnknown, ProposalDropped, ReadFailed
 from hraft.interfaces import (
-    ForwardedResult,
     ForwardJoin,
-    ForwardProposal,
-    ForwardReadIndex,
     JoinOutcome,
     Observer,
+    ReadLevel,
     Recovered,
     Request,
     SnapshotPolicy,
@@ -38,7 +36,9 @@ from hraft.raft.node import bootstrap_save
 from hraft.raft.ready import NodeStatus, Role
 from hraft.service.backup import Backup
 from hraft.service.events import Events
+from hraft.service.observers import Observers
 from hraft.service.proposals import Applied
+from hraft.service.requests import Requests, check_question
 from hraft.service.running import Running
 from hraft.service.stopping import stop
 from hraft.service.surroundings import RunInThread, Surroundings, check_clock
@@ -107,17 +107,21 @@ class NodeService(Service):
         )
         self._state_machine = state_machine
         self._bootstrap = bootstrap
-        self._encode_result = encode_result
+        self._requests = Requests(encode_result)
         self._decode_result = decode_result
         self._events = Events(node_id)
         self._running: Running | None = None
-        self._observers: list[Observer] = []
+        self._observers = Observers(self._events)
         #: Why nothing is taken in: not started yet, stopping, or halted.
         self._closed_reason = "this node has not started"
 
     def observe(self, observer: Observer) -> None:
         """Tell this from now on what becomes of this node, also when it has not started yet."""
-        self._observers.append(observer)
+        self._observers.add(observer)
+
+    def answer_questions(self, function: Callable[[bytes], Deferred[bytes]]) -> None:
+        """While this node leads, have `function` answer what `ask_leader` asks. It fails with errors of hraft's, and in time."""
+        self._requests.answer_questions = function
 
     # --- clients ---------------------------------------------------------------------------------
 
@@ -145,13 +149,14 @@ class NodeService(Service):
             return fail(error)
         return running.forwarding.propose(command)
 
-    def confirm_read(self) -> Deferred[int]:
+    def confirm_read(self, level: ReadLevel = ReadLevel.LINEARIZABLE) -> Deferred[int]:
         """Fires, on any node, when a read of its state machine is linearizable; with the index read at.
 
+        With LEASE a leader whose lease holds asks nobody (see `hraft.service.contact`); everybody else does as without.
         Fails with ReadFailed, or NotLeader where no leader is known, within READ_TIMEOUT_SECONDS.
         """
         try:
-            return self._open(ReadFailed).confirm_read()
+            return self._open(ReadFailed).confirm_read(level)
         except HraftError as error:
             return fail(error)
         except Exception:
@@ -166,6 +171,20 @@ class NodeService(Service):
         snapshot = Snapshot(applying.applied_id.index, applying.applied_id.term, applying.configuration)
         parts = around.storage.encode_snapshot(snapshot, applying.state_machine.snapshot())
         return Backup(snapshot, parts, around.run_in_background)
+
+    def ask_leader(self, question: bytes) -> Deferred[bytes]:
+        """Have the leader's application answer, see `answer_questions`; here where this node leads. At most QUESTION_BYTES.
+
+        Fails with NotLeader or ProposalDropped (certainly not asked), OutcomeUnknown, BadCommand, or what the answer fails with.
+        """
+        try:
+            running = self._open(ProposalDropped)
+            if running.node.role is Role.LEADER:
+                return self._requests.question(question)
+            check_question(question)
+            return running.forwarding.question(question)
+        except HraftError as error:
+            return fail(error)
 
     def join(self, node_id: str, address: str, empty_log: bool | None = None) -> Deferred[JoinOutcome]:
         """Take a node into the cluster; on any node. Fires when it is a voter, or says "learner" after JOIN_TIMEOUT_SECONDS.
@@ -186,6 +205,14 @@ class NodeService(Service):
         """One look at the node; `applied_index` is what its state machine has seen."""
         running = self._started()
         return replace(running.node.status(), applied_index=running.applying.applied_id.index)
+
+    def age_seconds(self) -> float | None:
+        """How old what this node serves may be: since when it lacks nothing that was acknowledged. None: it never was in touch.
+
+        By the clock, pauses included. A leader's is certain; a follower believes its leader, which may be cut off from the
+        others for an election timeout before it notices, and does not know how long a message took.
+        """
+        return self._started().age_seconds()
 
     def leader(self) -> LeaderHint | None:
         """Who leads, if that is known and it is a member (C6)."""
@@ -220,15 +247,7 @@ class NodeService(Service):
 
     def when_member(self) -> Deferred[None]:
         """Fires when this node has applied a configuration in which it is a voter; never fires if it stops before."""
-        member: Deferred[None] = Deferred()
-        running = self._started()
-
-        def looked(is_member: bool) -> None:
-            if is_member and not member.called:
-                member.callback(None)
-
-        running.until(lambda: running.applying.configuration.is_voter(self.node_id), float("inf")).addCallback(looked)
-        return member
+        return self._started().when_member()
 
     # --- peers -----------------------------------------------------------------------------------
 
@@ -236,20 +255,11 @@ class NodeService(Service):
         """A peer asks this node as the leader. Answered here or not at all: never passed on (C6)."""
         try:
             running = self._open(_not_now if isinstance(request, ForwardJoin) else ProposalDropped)
-            if running.node.role is not Role.LEADER:
-                raise NotLeader(running.leader_id)
-            if isinstance(request, ForwardProposal):
-                return running.propose(request.command).addCallback(self._forwarded)
-            if isinstance(request, ForwardReadIndex):
-                return running.read_index(is_local=False)
-            return running.joining.join(request.node_id, request.address, request.empty_log)
+            return self._requests.answer(running, request)
         except HraftError as error:
             return fail(error)
         except Exception:
             return fail(self._broken())
-
-    def _forwarded(self, applied: Applied) -> ForwardedResult:
-        return ForwardedResult(applied.index, self._encode_result(applied.result))
 
     # --- starting and stopping -------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from collections import deque
 from heapq import heappop, heappush
 from itertools import count
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 
 from hraft import limits
 from hraft.errors import HraftError, ReadFailed
@@ -78,6 +78,15 @@ class WaitingReads:
         self._unconfirmed[read_id] = read
         assert read.deferred is not None
         return read.deferred
+
+    def at(self, index: int, now: float) -> Deferred[int]:
+        """(leader) A read at an index that needs no confirmation: only wait until it is applied here. Raises ReadFailed."""
+        if index <= self._applied_index:
+            return succeed(index)
+        read_id = self.next_id()
+        reading = self.wait(read_id, now)
+        self.confirm(read_id, index)
+        return reading
 
     def gather(self, now: float) -> Deferred[int]:
         """(follower) Wait for a question to the leader that leaves at the end of this turn, for all who came in it.

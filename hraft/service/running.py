@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -13,17 +13,20 @@ from twisted.python.failure import Failure
 
 from hraft.codec import check_command
 from hraft.errors import NotLeader
-from hraft.interfaces import ChunkEnvelope, Observer, Receivers, Recovered, Request, SnapshotChunk, StateMachine
+from hraft.interfaces import ChunkEnvelope, ReadLevel, Receivers, Recovered, Request, SnapshotChunk, StateMachine
 from hraft.raft.configuration import Configuration
+from hraft.raft.messages import Envelope
 from hraft.raft.node import RaftNode
 from hraft.raft.ready import ReadReady, Role, Save
 from hraft.raft.settings import Settings
 from hraft.service.applying import Applying
 from hraft.service.compaction import Compaction
+from hraft.service.contact import Contact
 from hraft.service.events import Events
 from hraft.service.forwarding import Forwarding, as_read_failure
 from hraft.service.joining import Joining
 from hraft.service.loop import Loop
+from hraft.service.observers import Observers
 from hraft.service.proposals import Applied, Proposals
 from hraft.service.reads import WaitingReads
 from hraft.service.saves import Saves
@@ -43,7 +46,7 @@ class Running:
         decode_result: Callable[[bytes], Any],
         halt: Callable[[str], None],
         events: Events,
-        observers: Sequence[Observer] = (),
+        observers: Observers,
     ) -> None:
         """Wire it all, and restore the snapshot before anything is served (R8). Raises LogCorrupted."""
         self._clock = clock = around.clock
@@ -69,6 +72,7 @@ class Running:
         if recovered.snapshot is not None:
             self.applying.restore_now(recovered.snapshot)
         self.reads.applied(self.applying.applied_id.index)
+        self.contact = Contact(clock, node, timing)
         self.loop = Loop(clock, node, timing, transport, self.saves, self.applying, self, events, halt)
         self.compaction = Compaction(
             clock, node, storage, self.applying, around.snapshot_policy, background, writer, halt, events
@@ -87,7 +91,7 @@ class Running:
 
     def start(self, request: Callable[[str, Request], Deferred[Any]]) -> None:
         """Open to the network and begin to count time."""
-        self._transport.start(Receivers(message=self.loop.receive, chunk=self._chunk, request=request))
+        self._transport.start(Receivers(message=self._message, chunk=self._chunk, request=request))
         self._follow_configuration()
         self._events.reign(self.node.role, self.node.current_term, self.node.leader_id, self.node.last_index)
         self.loop.start()
@@ -112,9 +116,11 @@ class Running:
         self.loop.wake()
         return self.proposals.wait(entry_id, self._clock.seconds())
 
-    def confirm_read(self) -> Deferred[int]:
+    def confirm_read(self, level: ReadLevel) -> Deferred[int]:
         """A read index, and this node has applied it. Raises NotLeader, ReadFailed."""
         if self.node.role is Role.LEADER:
+            if level is ReadLevel.LEASE and self.contact.holds_lease():
+                return self.reads.at(self.node.commit_index, self._clock.seconds())
             return self.read_index(is_local=True)
         if self.leader_id is None:
             raise NotLeader(None)
@@ -128,10 +134,14 @@ class Running:
         self.loop.wake()
         return self.reads.wait(read_id, self._clock.seconds(), is_local)
 
+    def age_seconds(self) -> float | None:
+        return self.contact.age_seconds(self.applying.applied_id)
+
     # --- what the loop tells ---------------------------------------------------------------------
 
     def before_turn(self) -> None:
         """Reads that came in on a follower in this turn go to the leader as one question."""
+        self.contact.turn_begins()
         read_ids = self.reads.take_gathered()
         if not read_ids:
             return
@@ -148,6 +158,7 @@ class Running:
     def turned(self) -> None:
         """Follow what the node has become in this turn."""
         node = self.node
+        self.contact.turned()
         self._events.reign(node.role, node.current_term, node.leader_id, node.last_index)
         leading_term = node.current_term if node.role is Role.LEADER else None
         if leading_term != self._leading_term:
@@ -155,8 +166,7 @@ class Running:
                 # What is committed will be applied here and answered; of the rest nobody here can know (C4, C5).
                 self.proposals.fail_after(node.commit_index, f"this node stopped leading term {self._leading_term}")
             self._leading_term = leading_term
-            for observer in self._observers:
-                observer.leading(leading_term)
+            self._tell_leading()
         if node.configuration is not self._configuration:
             self._follow_configuration()
         self.receiving.turned()
@@ -166,6 +176,7 @@ class Running:
     def ticked(self) -> None:
         """End what took too long. No client has a timer of its own."""
         now = self._clock.seconds()
+        self.contact.ticked(self.applying.applied_id)
         self.proposals.expire(now)
         self.reads.expire(now)
         self.joining.tick()
@@ -184,12 +195,23 @@ class Running:
     def reads_confirmed(self, reads: tuple[ReadReady, ...]) -> None:
         self.reads.confirmed(reads)
 
+    def _message(self, envelope: Envelope) -> None:
+        self.loop.receive(envelope)
+        if not self.loop.is_stopped:
+            self.contact.heard(envelope, self.applying.applied_id)
+
     def _applied(self) -> None:
+        self._tell_leading()
         self.reads.applied(self.applying.applied_id.index)
         self.compaction.consider()
         self._look_at_waiting()
-        for observer in self._observers:
-            observer.applied()
+        self._observers.applied()
+
+    def _tell_leading(self) -> None:
+        """A leader leads, to observers, from its own first entry on: then it has what earlier leaders acknowledged (R1)."""
+        node = self.node
+        leads = node.role is Role.LEADER and self.applying.applied_id.term == node.current_term
+        self._observers.leading(node.current_term if leads else None)
 
     def _follow_configuration(self) -> None:
         """Speak with the members of the configuration in force and with nobody else, least of all with former ones (M6, M14)."""
@@ -218,6 +240,17 @@ class Running:
         self._look_at_waiting()
         return waiter
 
+    def when_member(self) -> Deferred[None]:
+        """Fires once a configuration in which this node is a voter is applied."""
+        member: Deferred[None] = Deferred()
+
+        def looked(is_member: bool) -> None:
+            if is_member and not member.called:
+                member.callback(None)
+
+        self.until(lambda: self.applying.configuration.is_voter(self._node_id), float("inf")).addCallback(looked)
+        return member
+
     def _look_at_waiting(self) -> None:
         if not self._waiting:
             return
@@ -236,6 +269,7 @@ class Running:
         self.saves.stop()
         self.applying.stop()
         self.compaction.stop()
+        self._observers.leading(None)
         self._look_at_waiting()
 
     def stop(self, reason: str) -> None:

@@ -21,7 +21,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from hraft.errors import HraftError, NotLeader, OutcomeUnknown, ProposalDropped, ReadFailed
-from hraft.interfaces import SnapshotPolicy, StateMachine, Timing
+from hraft.interfaces import ReadLevel, SnapshotPolicy, StateMachine, Timing
 from hraft.kv.store import KeyValueStore
 from hraft.raft.node import RaftNode
 from hraft.service import Applied
@@ -162,10 +162,11 @@ class Cluster:
         assert isinstance(applied, Applied)
         return applied.result
 
-    def confirm_read(self, node: str | None = None) -> Asked:
+    def confirm_read(self, node: str | None = None, level: ReadLevel = ReadLevel.LINEARIZABLE) -> Asked:
         """Ask a node to make sure that its state machine may be read, and do not wait."""
         service = self.node(node).service
-        return Asked(self._in_process(node, service.confirm_read, ReadFailed("the node crashed before it answered")))
+        lost = ReadFailed("the node crashed before it answered")
+        return Asked(self._in_process(node, lambda: service.confirm_read(level), lost))
 
     def read(self, node: str | None = None, retry: bool = True) -> Any:
         """A node's state machine, when all that was acknowledged before is in it (a linearizable read)."""

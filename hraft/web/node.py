@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 
-from hraft.interfaces import JoinOutcome, Observer, StateMachine
+from hraft.interfaces import JoinOutcome, Observer, ReadLevel, StateMachine
 from hraft.raft.entry import Snapshot
 from hraft.raft.ready import NodeStatus
 
@@ -76,7 +76,7 @@ class Node(Protocol):
     def submit(self, command: bytes) -> Deferred[Any]:
         """The same on any node: passed to the leader where this node does not lead."""
 
-    def confirm_read(self) -> Deferred[int]:
+    def confirm_read(self, level: ReadLevel = ReadLevel.LINEARIZABLE) -> Deferred[int]:
         """Fires when whatever was acknowledged before the call can be read from this node's state machine."""
 
     def backup(self) -> Backup:

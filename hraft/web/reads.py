@@ -10,6 +10,7 @@ from typing import Final
 
 from twisted.internet.defer import Deferred
 
+from hraft.interfaces import ReadLevel
 from hraft.web.answers import Answer
 from hraft.web.node import Node
 from hraft.web.parameters import Choice, Given, Number, bad
@@ -41,7 +42,7 @@ class Reads:
             return self._stale(max_lag_ms, read)
         if max_lag_ms is not None:
             raise bad(f"max_lag goes with level=stale: a {level} read is not late")
-        return self._node.confirm_read().addCallback(lambda _: read())
+        return self._node.confirm_read(ReadLevel(level)).addCallback(lambda _: read())
 
     def _stale(self, max_lag_ms: int | None, read: Callable[[], Answer]) -> Answer:
         age_ms = self.age_ms()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from typing import Any
+from unittest import mock
 
 import pytest
 from fake_network import Node, PeersTestCase, Stranger, hello_bytes, stranger_at
@@ -15,6 +16,7 @@ from hraft.errors import (
     BadCommand,
     ChangeRefused,
     HraftError,
+    LeaseNotFound,
     NotLeader,
     OutcomeUnknown,
     PeerUnreachable,
@@ -26,17 +28,20 @@ from hraft.interfaces import (
     ForwardedResult,
     ForwardJoin,
     ForwardProposal,
+    ForwardQuestion,
     ForwardReadIndex,
     JoinOutcome,
     PeerIdentity,
     Request,
 )
+from hraft.peers import questions
 from hraft.peers.boxes import serialized
 from hraft.peers.commands import encode_message
 from hraft.raft.messages import AppendEntriesResponse, Envelope, TimeoutNow
 
 PROPOSAL = ForwardProposal(b'{"op":"set"}')
 READ = ForwardReadIndex()
+QUESTION = ForwardQuestion(b"how are you?")
 JOIN = ForwardJoin("n3", "n3:1", None)
 
 
@@ -60,6 +65,8 @@ class QuestionTests(PeersTestCase):
             (PROPOSAL, ForwardedResult(7, b'{"revision":1}')),
             (ForwardProposal(b'"' + b"x" * 200_000 + b'"'), ForwardedResult(8, b'"' + b"y" * 100_000 + b'"')),
             (READ, 4711),
+            (QUESTION, b"all is well"),
+            (ForwardQuestion(b"x" * 65_535), b""),
             (JOIN, JoinOutcome("voter")),
             (ForwardJoin("n3", "n3:1", False), JoinOutcome("learner")),
         ]
@@ -81,6 +88,7 @@ class QuestionTests(PeersTestCase):
             OutcomeUnknown("who knows"),
             ReadFailed("term changed"),
             BadCommand("what?"),
+            LeaseNotFound("there is no lease 3 (any more)"),
             WrongPeer("who?"),
         ]
         for error in errors:
@@ -139,7 +147,12 @@ class QuestionTests(PeersTestCase):
         """The client may repeat at once, so a proposal must not be called unknown that never left."""
         self.network.silent.add("n3:1")
         self.one.transport.set_peers({"n2": "n2:1", "n3": "n3:1", "n4": "n4:1"})
-        cases: list[tuple[Request, type[HraftError]]] = [(PROPOSAL, ProposalDropped), (READ, ReadFailed), (JOIN, PeerUnreachable)]
+        cases: list[tuple[Request, type[HraftError]]] = [
+            (PROPOSAL, ProposalDropped),
+            (QUESTION, ProposalDropped),
+            (READ, ReadFailed),
+            (JOIN, PeerUnreachable),
+        ]
         for request, error in cases:
             for peer in ("n3", "n4", "n5", "n1"):
                 asked = self.one.transport.call(peer, request)
@@ -148,7 +161,12 @@ class QuestionTests(PeersTestCase):
 
     def test_asked_and_lost(self) -> None:
         """The leader may have done it."""
-        cases: list[tuple[Request, type[HraftError]]] = [(PROPOSAL, OutcomeUnknown), (READ, ReadFailed), (JOIN, ChangeRefused)]
+        cases: list[tuple[Request, type[HraftError]]] = [
+            (PROPOSAL, OutcomeUnknown),
+            (QUESTION, OutcomeUnknown),
+            (READ, ReadFailed),
+            (JOIN, ChangeRefused),
+        ]
         for request, error in cases:
             asked = self.ask(request)
             for connection in self.network.connections:
@@ -169,7 +187,12 @@ class QuestionTests(PeersTestCase):
 
     def test_asked_and_never_answered(self) -> None:
         """AMP itself would wait as long as the connection lives. A late answer is nobody's."""
-        cases: list[tuple[Request, type[HraftError]]] = [(PROPOSAL, OutcomeUnknown), (READ, ReadFailed), (JOIN, ChangeRefused)]
+        cases: list[tuple[Request, type[HraftError]]] = [
+            (PROPOSAL, OutcomeUnknown),
+            (QUESTION, OutcomeUnknown),
+            (READ, ReadFailed),
+            (JOIN, ChangeRefused),
+        ]
         for request, error in cases:
             asked = self.ask(request)
             self.network.advance(limits.FORWARD_TIMEOUT_SECONDS - 1, 0.5)
@@ -179,6 +202,17 @@ class QuestionTests(PeersTestCase):
         self.two.requests[0][2].callback(ForwardedResult(1, b"1"))
         self.network.flush()
         self.assertEqual(1, self.network.dialled.count("n2:1"))
+
+    @pytest.mark.scenario("O15")
+    def test_a_peer_of_an_older_release(self) -> None:
+        """It says that it does not know the question, which was certainly not carried out; the connection goes on."""
+        with mock.patch.dict("hraft.peers.questions._by_name"):
+            del questions._by_name[b"ForwardQuestion"]
+            error = self.failureResultOf(self.ask(QUESTION), ProposalDropped).value
+        self.assertIn("release of hraft does not know this question", str(error))
+        asked = self.ask(READ)
+        self.answer_with(7)
+        self.assertEqual(7, self.successResultOf(asked))
 
     def test_a_caller_that_gives_up(self) -> None:
         """Its question may still be answered: that hurts nobody."""

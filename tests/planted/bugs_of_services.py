@@ -261,11 +261,11 @@ PEERS = (
     bug(
         "C6",
         "a node that does not lead passes a peer's question on",
-        "service/node_service",
-        "            if running.node.role is not Role.LEADER:\n                raise NotLeader(running.leader_id)\n",
+        "service/requests",
+        "        if running.node.role is not Role.LEADER:\n            raise NotLeader(running.leader_id)\n",
         "",
         "return running.propose(request.command).addCallback",
-        "return self.submit(request.command).addCallback",
+        "return running.forwarding.propose(request.command).addCallback",
         unseen="it costs time, and in a circle much of it, but breaks no promise",
     ),
 )

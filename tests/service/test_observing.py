@@ -42,16 +42,31 @@ class ObservingTests(SynchronousTestCase):
             self.assertEqual((20, 20, sorted(each.revisions)), (each.revision, each.revisions[-1], each.revisions))
 
     def test_told_of_reigns(self) -> None:
-        """When one begins and when it ends, for what only a leader may do."""
+        """When one begins and when it ends, for what only a leader may do; and at once of the one that has begun already."""
         cluster = Cluster().bootstrap(3)
         old, (new, _) = cluster.the_leader(), cluster.followers()
+        term = old.service.status().term
         looking = [Looking(old), Looking(new)]
         cluster.network.lets_pass = lambda envelope: old.node_id not in (envelope.sender, envelope.to)
         cluster.run(5.0)
         leader = cluster.the_leader()
         self.assertIsNot(old, leader)
-        self.assertEqual([None], looking[0].terms)
+        self.assertEqual([term, None], looking[0].terms)
         self.assertEqual([leader.service.status().term] if leader is new else [], looking[1].terms)
+
+    def test_a_reign_begins_with_the_first_entry_of_its_own(self) -> None:
+        """Before it is applied, what earlier leaders acknowledged may be missing here."""
+        cluster = Cluster().bootstrap(3)
+        old, (first, second) = cluster.the_leader(), cluster.followers()
+        looking = [Looking(first), Looking(second)]
+        for member in (first, second):
+            applying = member.service._running.applying  # type: ignore[union-attr]
+            applying.committed = lambda entries: None  # type: ignore[method-assign]
+        old.crash()
+        new = cluster.elect(other_than=old)
+        cluster.run(1.0)
+        self.assertIs(new, cluster.the_leader())
+        self.assertEqual([[], []], [each.terms for each in looking])
 
     def test_told_of_a_snapshot(self) -> None:
         """A follower was cut off for so long that its state machine is replaced; it must not look at the old one."""

@@ -9,6 +9,7 @@ from web_doubles import ToldApplied, ToldLeader, WireTestCase
 
 from hraft import limits
 from hraft.errors import OutcomeUnknown, ReadFailed
+from hraft.interfaces import ReadLevel
 from hraft.kv.commands import GrantLease, Set
 from hraft.kv.results import Transacted, encode_result
 
@@ -54,6 +55,12 @@ class ReadTests(WireTestCase):
             self.assertEqual((200, said), (reply.status, reply.headers["x-hraft-age-ms"]))
         self.assertEqual([], self.node.asked)
         self.assertEqual(200, self.ask("GET", "/v1/kv/a?level=stale&max_lag=251").status)
+
+    def test_levels(self) -> None:
+        """The node is told how sure the client wants to be; by default, as sure as can be."""
+        for query, level in (("", "linearizable"), ("?level=linearizable", "linearizable"), ("?level=lease", "lease")):
+            self.ask("GET", f"/v1/kv/a{query}")
+            self.assertEqual((ReadLevel(level),), self.node.asked[-1].arguments)
 
     def test_too_stale(self) -> None:
         """A bound that is not kept is an error, and never an old value."""

@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from hraft.errors import LeaseNotFound, NotLeader
-from hraft.interfaces import Observer
+from hraft.interfaces import Observer, ReadLevel
 from hraft.kv.commands import Command, decode_command, encode_command
 from hraft.kv.store import KeyValueStore
 from hraft.raft.configuration import Configuration
@@ -114,8 +114,8 @@ class ToldNode:
     def submit(self, command: bytes) -> Deferred[Any]:
         return self.ask("submit", command)
 
-    def confirm_read(self) -> Deferred[Any]:
-        return self.ask("confirm_read")
+    def confirm_read(self, level: ReadLevel = ReadLevel.LINEARIZABLE) -> Deferred[Any]:
+        return self.ask("confirm_read", level)
 
     def backup(self) -> Backup:
         def counted(function: Callable[..., Any], *arguments: Any) -> Deferred[Any]:
