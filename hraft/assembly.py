@@ -22,6 +22,7 @@ from hraft.endpoints import Listener, client_endpoint, listen
 from hraft.errors import BadAddress, ChangeRefused, DirectoryUnusable, HraftError, PortUnusable, ProposalDropped, ReadFailed
 from hraft.interfaces import PeerIdentity, StateMachine, Storage
 from hraft.kv.store import KeyValueStore
+from hraft.leases import LeaseClock
 from hraft.peers.transport import AmpTransport
 from hraft.process import OneThread, end_at_once, files_count, use_monotonic_time
 from hraft.service import Applied, NodeService
@@ -62,6 +63,8 @@ class HraftService(Service):
         use_monotonic_time(reactor)
         self.settings = settings
         self.node: NodeService | None = None
+        #: The time of leases, beside `node`; None where the state machine is an application's own.
+        self.leases: LeaseClock | None = None
         self._reactor = reactor
         self._state_machine = KeyValueStore() if state_machine is None else state_machine
         self._halt = halt
@@ -166,10 +169,12 @@ class HraftService(Service):
             timing=settings.timing,
             snapshot_policy=settings.snapshot_policy,
         )
+        if isinstance(self._state_machine, KeyValueStore):
+            self.leases = LeaseClock(self._reactor, node)
         node.startService()
         self.node = node
         self._raft_port.open(transport.factory)
-        self._site.serve(node_api(node, settings.forward))
+        self._site.serve(node_api(node, settings.forward, self.leases, node.age_seconds))
 
     def _storage(self, cluster_id: str) -> Storage:
         if self._directory is None:

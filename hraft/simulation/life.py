@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hraft.interfaces import PeerIdentity, Recovered, StateMachine
+from hraft.kv.store import KeyValueStore
+from hraft.leases import LeaseClock
 from hraft.raft.entry import HardState
 from hraft.raft.ready import Save
 from hraft.raft.state import RaftState
@@ -75,6 +77,8 @@ class Life:
     writer: DiskThread
     background: DiskThread
     service: NodeService
+    #: Of a node whose state machine is the key-value store.
+    leases: LeaseClock | None = None
     #: The core's, once it is started.
     state: RaftState | None = None
 
@@ -97,6 +101,7 @@ def begin_life(node: SimulatedNode, bootstrap: bool) -> Life:
         world.story.tell("%s halts: %s", node.node_id, reason)
         world.halted(node, process, reason)
 
+    state_machine = WatchedStateMachine(world.make_state_machine(), lambda *step: world.applied(node, *step))
     service = NodeService(
         clock=process,
         node_id=node.node_id,
@@ -105,7 +110,7 @@ def begin_life(node: SimulatedNode, bootstrap: bool) -> Life:
         http_address=node.http_address,
         storage=storage,
         transport=transport,
-        state_machine=WatchedStateMachine(world.make_state_machine(), lambda *step: world.applied(node, *step)),
+        state_machine=state_machine,
         run_in_writer=writer,
         run_in_background=background,
         choose=node.random.randint,
@@ -116,4 +121,6 @@ def begin_life(node: SimulatedNode, bootstrap: bool) -> Life:
         encode_result=world.encode_result,
         decode_result=world.decode_result,
     )
-    return Life(process, transport, storage, writer, background, service)
+    is_store = isinstance(state_machine.inner, KeyValueStore)
+    leases = LeaseClock(process, service, lambda: node.state_machine) if is_store else None
+    return Life(process, transport, storage, writer, background, service, leases)

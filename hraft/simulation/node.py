@@ -11,6 +11,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from hraft.errors import StorageFailed, StorageFull
+from hraft.leases import LeaseClock
 from hraft.raft.ready import Role
 from hraft.raft.state import RaftState
 from hraft.service import NodeService
@@ -68,6 +69,13 @@ class SimulatedNode:
         if self.life is None:
             raise ValueError(f"{self.node_id} is down")
         return self.life.service
+
+    @property
+    def leases(self) -> LeaseClock:
+        """Raises ValueError for a node that is down, or whose state machine is no key-value store."""
+        if self.life is None or self.life.leases is None:
+            raise ValueError(f"{self.node_id} is down, or knows no leases")
+        return self.life.leases
 
     @property
     def state(self) -> RaftState:
