@@ -23,7 +23,6 @@ from hraft.interfaces import (
     JoinOutcome,
     Observer,
     ReadLevel,
-    Recovered,
     Request,
     SnapshotPolicy,
     StateMachine,
@@ -32,12 +31,12 @@ from hraft.interfaces import (
     Transport,
 )
 from hraft.raft.entry import Snapshot
-from hraft.raft.node import bootstrap_save
 from hraft.raft.ready import NodeStatus, Role
 from hraft.service.backup import Backup
 from hraft.service.events import Events
 from hraft.service.observers import Observers
 from hraft.service.proposals import Applied
+from hraft.service.recovery import recover
 from hraft.service.requests import Requests, check_question
 from hraft.service.running import Running
 from hraft.service.stopping import stop
@@ -268,7 +267,7 @@ class NodeService(Service):
         if self._running is not None:
             raise RuntimeError(f"the service of node {self.node_id!r} was started before; make a new one")
         check_clock(self._around.clock)
-        recovered = self._recover()
+        recovered = recover(self._around, self.raft_address, self._bootstrap, self._events)
         running = self._running = Running(
             self._around, recovered, self._state_machine, self._decode_result, self._halt, self._events, self._observers
         )
@@ -277,15 +276,6 @@ class NodeService(Service):
         self._closed_reason = ""
         running.start(self._request)
         Service.startService(self)
-
-    def _recover(self) -> Recovered:
-        recovered = self._around.storage.recover()
-        if not self._bootstrap or recovered.entries or recovered.snapshot is not None:
-            return recovered
-        save = bootstrap_save(self.node_id, self.raft_address)
-        self._around.storage.save(save)
-        self._events.bootstrapped(self.cluster_id)
-        return replace(recovered, hard_state=save.hard_state, entries=save.entries)
 
     def stopService(self) -> Deferred[None]:
         """Refuse what is new, finish what is begun, hand leadership over. Ends in time whatever the others do (O13)."""
