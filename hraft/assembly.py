@@ -25,6 +25,7 @@ from hraft.kv.store import KeyValueStore
 from hraft.leases import LeaseClock
 from hraft.peers.transport import AmpTransport
 from hraft.process import OneThread, end_at_once, files_count, use_monotonic_time
+from hraft.scheduled_backups import ScheduledBackups
 from hraft.service import Applied, NodeService
 from hraft.settings import NodeSettings
 from hraft.storage.directory import DataDirectory, Identity
@@ -73,8 +74,9 @@ class HraftService(Service):
         self._site = HttpSite(WaitingRoom(), reactor, connections_count(files_count(reactor)))  # type: ignore[no-untyped-call]
         self._raft_port = RaftPort()
         self._listeners: list[Listener] = []
-        self._threads = (OneThread(reactor, "writer"), OneThread(reactor, "snapshots"))
+        self._threads = tuple(OneThread(reactor, name) for name in ("writer", "snapshots", "backups"))
         self._coming_in: Deferred[None] | None = None
+        self._backups = ScheduledBackups(reactor, settings.backups, lambda: self.node, self._threads[-1])
 
     # --- what an application asks ----------------------------------------------------------------
 
@@ -115,6 +117,7 @@ class HraftService(Service):
         super().startService()  # type: ignore[no-untyped-call]
         self._coming_in = Deferred.fromCoroutine(self._come_in())
         self._coming_in.addErrback(self._could_not_come_in)
+        self._backups.startService()
 
     def _open_directory(self) -> Identity | None:
         """Whose the directory is: this node's, or nobody's yet. A node that was not given an id has the one it had before."""
@@ -151,7 +154,7 @@ class HraftService(Service):
             lambda address: client_endpoint(self._reactor, parse_advertised(address)),
             chance.random,
         )
-        writer, snapshots = self._threads
+        writer, snapshots, _ = self._threads
         node = NodeService(
             clock=self._reactor,
             node_id=self._node_id,
@@ -174,7 +177,7 @@ class HraftService(Service):
         node.startService()
         self.node = node
         self._raft_port.open(transport.factory)
-        self._site.serve(node_api(node, settings.forward, self.leases, node.age_seconds))
+        self._site.serve(node_api(node, settings.forward, self.leases, node.age_seconds, self._backups.status))
 
     def _storage(self, cluster_id: str) -> Storage:
         if self._directory is None:
@@ -284,6 +287,7 @@ class HraftService(Service):
     async def _stop(self) -> None:
         if self._coming_in is not None:
             self._coming_in.cancel()
+        self._backups.stopService()
         http, raft = self._listeners
         await http.stop()
         drained = self._site.drained()

@@ -17,7 +17,7 @@ from hraft import __version__, limits
 from hraft.addresses import Address, Endpoint, advertised, parse_advertised, parse_listening, parse_target
 from hraft.errors import BadAddress
 from hraft.interfaces import SnapshotPolicy, Timing
-from hraft.settings import NodeSettings
+from hraft.settings import BackupPolicy, NodeSettings
 
 TICK_MILLISECONDS = 20
 #: A follower must miss several heartbeats before it campaigns, or one lost packet is an election (Section 3.9, E19).
@@ -42,6 +42,8 @@ NUMBERS = {
     "snapshot-entries": Range(limits.SNAPSHOT_ENTRIES_COUNT, 1, 1_000_000_000),
     "snapshot-log-mib": Range(limits.SNAPSHOT_LOG_BYTES // _BYTES_IN_MIB, 1, 1024 * 1024),
     "kept-entries": Range(limits.KEPT_ENTRIES_COUNT, 1, 1_000_000_000),
+    "backup-interval": Range(3600, 1, 365 * 24 * 3600),
+    "backup-keep": Range(24, 1, 1_000_000),
 }
 
 
@@ -60,6 +62,7 @@ class Options(usage.Options):
         ["haddr-adv", None, None, "HTTP address that others are told [default: as --haddr, localhost for every interface]"],
         ["raddr-adv", None, None, "Raft address that others are told [default: as --raddr, localhost for every interface]"],
         ["join", None, None, "HTTP addresses of any members, with commas between: ask the first that answers to be taken in"],
+        ["backup-dir", None, None, "directory in which this node keeps backups of the whole store, made by itself"],
         ["id", None, None, "name of this node, used once for all time [default: the advertised Raft address]"],
         *(
             [name, None, NUMBERS[name].default, help_text]
@@ -69,6 +72,8 @@ class Options(usage.Options):
                 ("snapshot-entries", "take a snapshot after this many log entries"),
                 ("snapshot-log-mib", "take a snapshot after this much log, in MiB"),
                 ("kept-entries", "log entries kept behind a snapshot for nodes that lag"),
+                ("backup-interval", "seconds from one backup in --backup-dir to the next"),
+                ("backup-keep", "backups of this node kept in --backup-dir"),
             )
         ),
     ]
@@ -127,6 +132,7 @@ class Options(usage.Options):
                 log_bytes=self._number("snapshot-log-mib") * _BYTES_IN_MIB,
                 kept_entries_count=self._number("kept-entries"),
             ),
+            backups=self._backups(),
         )
 
     def _listening(self, name: str) -> tuple[Address | Endpoint, str]:
@@ -156,6 +162,14 @@ class Options(usage.Options):
             return tuple(parse_target(target.strip()) for target in self["join"].split(","))
         except BadAddress as error:
             raise usage.UsageError(f"--join: {error}") from error
+
+    def _backups(self) -> BackupPolicy | None:
+        interval_seconds, kept_count = self._number("backup-interval"), self._number("backup-keep")
+        if self["backup-dir"] is None:
+            return None
+        if not self["backup-dir"]:
+            raise usage.UsageError("--backup-dir is empty: name a directory, or leave it out")
+        return BackupPolicy(os.path.abspath(os.path.expanduser(self["backup-dir"])), interval_seconds, kept_count)
 
     def _timing(self) -> Timing:
         names = ("election-timeout", "heartbeat-interval")

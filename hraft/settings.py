@@ -9,6 +9,15 @@ from hraft.interfaces import SnapshotPolicy, Timing
 
 
 @dataclass(frozen=True, slots=True)
+class BackupPolicy:
+    """Where a node keeps backups that it makes by itself, how often, and how many."""
+
+    directory: str
+    interval_seconds: float
+    kept_count: int
+
+
+@dataclass(frozen=True, slots=True)
 class NodeSettings:
     """See docs/operating.md.
 
@@ -26,3 +35,4 @@ class NodeSettings:
     forward: bool = False
     timing: Timing = Timing()
     snapshot_policy: SnapshotPolicy = SnapshotPolicy()
+    backups: BackupPolicy | None = None

@@ -40,9 +40,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "options": {*BASE, "__init__", "addresses", "interfaces", "settings"},
     "admission": {*BASE, "addresses", "endpoints"},
     "waiting_room": {"web"},
+    "scheduled_backups": {*SHAPES, "storage", "service", "settings"},
     "assembly": {
         *{*SHAPES, "codec", "kv", "storage", "peers", "service", "leases", "web"},
-        *{"addresses", "endpoints", "process", "settings", "admission", "waiting_room"},
+        *{"addresses", "endpoints", "process", "settings", "admission", "waiting_room", "scheduled_backups"},
     },
     "tap": {*BASE, "options", "process", "log_file", "assembly"},
 }

@@ -14,7 +14,7 @@ from twisted.python import usage
 from hraft import __version__
 from hraft.addresses import Address, Endpoint
 from hraft.interfaces import SnapshotPolicy, Timing
-from hraft.options import NUMBERS, NodeSettings, Options
+from hraft.options import NUMBERS, BackupPolicy, NodeSettings, Options
 
 
 def parse(*arguments: str) -> NodeSettings:
@@ -45,7 +45,8 @@ class SettingsTests(TestCase):
             *("--haddr", ":11001", "--raddr=tcp:12001", "--haddr-adv", "n1.example:80", "--raddr-adv", "[::1]:12001"),
             *("--join", ":11000, other:11000,unix:/run/hraft", "--id", "node1", "--forward"),
             *("--election-timeout", "1010", "--heartbeat-interval", "51", "--snapshot-entries", "10"),
-            *("--snapshot-log-mib", "2", "--kept-entries", "5", "data"),
+            *("--snapshot-log-mib", "2", "--kept-entries", "5"),
+            *("--backup-dir", "/backups", "--backup-interval", "60", "--backup-keep", "3", "data"),
         )
         expected = NodeSettings(
             directory="data",
@@ -58,6 +59,7 @@ class SettingsTests(TestCase):
             forward=True,
             timing=Timing(0.02, 3, 50),
             snapshot_policy=SnapshotPolicy(entries_count=10, log_bytes=2 * 1024 * 1024, kept_entries_count=5),
+            backups=BackupPolicy("/backups", 60, 3),
         )
         self.assertEqual(expected, settings)
 

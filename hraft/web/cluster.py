@@ -5,7 +5,7 @@ Knows nothing of keys.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -27,9 +27,11 @@ _NOTHING = Wants()
 class ClusterApi:
     """Looks at the node, and not further."""
 
-    def __init__(self, node: Node, reads: Reads) -> None:
+    def __init__(self, node: Node, reads: Reads, backups: Callable[[], object]) -> None:
+        """`backups` tells of those that the node makes by itself."""
         self._node = node
         self._reads = reads
+        self._backups = backups
 
     def routes(self) -> Iterator[Route]:
         """Its part of the table."""
@@ -47,7 +49,7 @@ class ClusterApi:
     def _store_status(self, asked: Asked) -> Answer:
         """The same, with what this node's store has."""
         _NOTHING.of(asked)
-        return json_answer(store_document(self._node, self._reads.age_ms()))
+        return json_answer({**store_document(self._node, self._reads.age_ms()), "backups": self._backups()})
 
     def _cluster(self, asked: Asked) -> Answer:
         """Who is a member."""

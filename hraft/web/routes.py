@@ -39,14 +39,16 @@ def node_api(
     forward: bool = False,
     clock: LeaseClock | None = None,
     age_seconds: Callable[[], float | None] = lambda: None,
+    backups: Callable[[], object] = lambda: None,
 ) -> Api:
     """The HTTP face of this node. With `forward`, writes to /key that come to a follower are passed to the leader, as those under
-    /v1 always are. `clock` knows the leases' times, and `age_seconds` how old what the node has may be.
+    /v1 always are. `clock` knows the leases' times, `age_seconds` how old what the node has may be, and `backups` what became of
+    those that it makes by itself.
     """
     reads, writes = Reads(node, age_seconds), Writes(node, forward=True)
     parts = (
         KeyApi(node, Writes(node, forward)),
-        ClusterApi(node, reads),
+        ClusterApi(node, reads, backups),
         KeyValueApi(node, reads, writes),
         ListingApi(node, reads, writes),
         TransactionApi(writes),
