@@ -100,7 +100,7 @@ PLANTED: dict[str, tuple[str, Any]] = {
     "http": ("hraft.web.front.NotPlain", KeyError),
     "requests": ("hraft.web.bodies.bad_body", _raising),
     "bodies": ("hraft.web.bodies.bad_body", _raising),
-    "watch": ("hraft.web.watch.wanted.Problem", KeyError),
+    "watch": ("hraft.web.watch.wanted.bad_key", _raising),
     "client-endpoints": ("hraft.client.endpoints.BadAddress", KeyError),
     "client-answers": ("hraft.client.answers.BadAnswer", KeyError),
     "addresses": ("hraft.addresses.AddressValueError", KeyError),

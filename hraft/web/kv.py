@@ -35,7 +35,7 @@ _BEGIN: Final = PATH[: -len(b"{key}")]
 
 RAW: Final = Flag("raw", "answer with the bytes of the value, and nothing else")
 PREV: Final = Flag("prev", "tell what was there before")
-LEASE: Final = Number("lease", "the lease that the key ends with", 1)
+LEASE: Final = Number("lease", "the lease that the key ends with", lowest=1)
 
 _GET: Final = Wants((*FRESHNESS, RAW), (IF_NONE_MATCH,))
 _PUT: Final = Wants((LEASE, PREV, REDIRECT), (IF_MATCH, IF_NONE_MATCH, IDEMPOTENCY_KEY))

@@ -31,7 +31,7 @@ PATH: Final = b"/v1/leases"
 _ONE: Final = PATH + b"/{id}"
 
 AFTER: Final = Number("after", "only leases with a higher id: the `next` of the page before")
-LIMIT: Final = Number("limit", "how many leases at most", 1, limits.PAGE_KEYS_COUNT)
+LIMIT: Final = Number("limit", "how many leases at most", lowest=1, highest=limits.PAGE_KEYS_COUNT)
 
 _WRITE: Final = Wants((REDIRECT,), (IDEMPOTENCY_KEY,))
 _LIST: Final = Wants((AFTER, LIMIT, *FRESHNESS))

@@ -30,7 +30,7 @@ from hraft.web.writes import IDEMPOTENCY_KEY, REDIRECT, Writes
 PATH: Final = b"/v1/kv"
 
 AFTER: Final = Bytes("after", "only keys after this one: the `next` of the page before")
-LIMIT: Final = Number("limit", "how many keys at most", 1, limits.PAGE_KEYS_COUNT)
+LIMIT: Final = Number("limit", "how many keys at most", lowest=1, highest=limits.PAGE_KEYS_COUNT)
 KEYS_ONLY: Final = Flag("keys_only", "without the values")
 COUNT_ONLY: Final = Flag("count_only", "how many there are, and nothing of them")
 

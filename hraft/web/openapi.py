@@ -15,9 +15,9 @@ from hraft import __version__
 from hraft.web.answers import JSON, REASONS, Answer, headers_of
 from hraft.web.api import Route
 from hraft.web.asked import Asked
-from hraft.web.parameters import Bytes, Choice, Flag, Number, Wants
+from hraft.web.parameters import Wants
 from hraft.web.problems import CONTENT_TYPE
-from hraft.web.ranges import RANGE
+from hraft.web.watch.wanted import WANTS as WATCH_WANTS
 
 PATH: Final = b"/v1/openapi.json"
 _NOTHING: Final = Wants()
@@ -48,28 +48,28 @@ _STATUS_OF: Final = {
     "compacted": 410,
     "too_many_leases": 429,
     "too_many_watchers": 429,
+    "too_many_backups": 429,
     "too_stale": 503,
 }
 
 
 def _elsewhere(asked: Asked) -> Answer:
-    raise NotImplementedError("watches are answered by hraft.web.watch, which has no row in the table")
+    raise NotImplementedError("streams have no row in the table")
 
 
-_RANGE: Final = (Bytes("key", "one key"), *RANGE)
-_SINCE: Final = Number("since", "tell all changes after this revision; without it, all from now on")
-_PREV: Final = Flag("prev", "with what was there before each event")
-_LEVEL: Final = Choice("level", "not before whatever was acknowledged, or what this node has", ("linearizable", "stale"))
-#: An answer without an end is no Answer; so this is only described here.
-WATCH: Final = Route(
-    b"GET",
-    b"/v1/watch",
-    _elsewhere,
-    "Changes as they happen, as server-sent events or lines of JSON",
-    Wants((*_RANGE, _SINCE, _PREV, _LEVEL), (b"last-event-id", b"accept")),
-    None,
-    {200: str},
-    ("compacted", "too_many_watchers"),
+#: Answers without an end, or without a known one, are no Answers and have no row in the table; so they are only described here.
+STREAMS: Final = (
+    Route(
+        b"GET",
+        b"/v1/watch",
+        _elsewhere,
+        "Changes as they happen, as server-sent events or lines of JSON",
+        WATCH_WANTS,
+        None,
+        {200: str},
+        ("compacted", "too_many_watchers"),
+    ),
+    Route(b"GET", b"/v1/snapshot", _elsewhere, "All there is, as a backup", _NOTHING, None, {200: str}, ("too_many_backups",)),
 )
 
 
@@ -103,7 +103,7 @@ class OpenApi:
 
 def description(routes: Iterable[Route]) -> dict[str, Any]:
     """The document. Only what is below /v1: hraftd's interface is described by its users."""
-    described = [WATCH, *(route for route in routes if route.path.startswith(b"/v1/"))]
+    described = [*STREAMS, *(route for route in routes if route.path.startswith(b"/v1/"))]
     types = {type_ for route in described for type_ in (route.body, *route.answers.values()) if _is_struct(type_)}
     ordered = sorted({*types, ProblemDocument}, key=lambda type_: str(type_.__name__))
     _, components = msgspec.json.schema_components(ordered, ref_template=_REF)

@@ -33,6 +33,12 @@ class Parameter(msgspec.Struct, Generic[T], frozen=True):
 
     name: str
     about: str
+    #: The code of the Problem.
+    code: str = "bad_request"
+
+    def bad(self, detail: str) -> Problem:
+        """It came, and cannot be what it should be."""
+        return Problem(400, self.code, f"{self.name} {detail}", outcome=NOT_DONE)
 
     def of(self, given: Given) -> T:
         raise NotImplementedError
@@ -50,7 +56,7 @@ class Flag(Parameter[bool], frozen=True):
         if value is None:
             return False
         if value not in _FLAGS:
-            raise bad(f"{self.name} stands alone, or is true or false, and not {shown(value)}")
+            raise self.bad(f"stands alone, or is true or false, and not {shown(value)}")
         return _FLAGS[value]
 
     def schema(self) -> dict[str, Any]:
@@ -69,7 +75,7 @@ class Number(Parameter[int | None], frozen=True):
             return None
         number = int(value) if value.isdigit() and len(value) <= _DIGITS else -1
         if not self.lowest <= number <= self.highest:
-            raise bad(f"{self.name} is a whole number from {self.lowest} to {self.highest}, and not {shown(value)}")
+            raise self.bad(f"is a whole number from {self.lowest} to {self.highest}, and not {shown(value)}")
         return number
 
     def schema(self) -> dict[str, Any]:
@@ -93,7 +99,6 @@ class Choice(Parameter[str], frozen=True):
     """One of several words; the first where it did not come."""
 
     words: tuple[str, ...] = ()
-    code: str = "bad_request"
 
     def of(self, given: Given) -> str:
         value = given.get(self.name)
@@ -102,7 +107,7 @@ class Choice(Parameter[str], frozen=True):
         for word in self.words:
             if value == word.encode():
                 return word
-        raise Problem(400, self.code, f"{self.name} is one of {', '.join(self.words)}, and not {shown(value)}", outcome=NOT_DONE)
+        raise self.bad(f"is one of {', '.join(self.words)}, and not {shown(value)}")
 
     def schema(self) -> dict[str, Any]:
         return {"type": "string", "enum": list(self.words), "default": self.words[0]}
@@ -119,9 +124,10 @@ class Wants(msgspec.Struct, frozen=True):
         for name, _ in asked.headers:
             if name in _CONDITIONAL and name not in self.headers:
                 raise bad(f"{name.decode().title()} means nothing on {asked.method.decode()} of this")
-        return self._parsed(asked.query) if asked.query else {}
+        return self.parsed(asked.query) if asked.query else {}
 
-    def _parsed(self, query: bytes) -> Given:
+    def parsed(self, query: bytes) -> Given:
+        """What came in a query, which may be empty."""
         given: dict[str, bytes] = {}
         names = {parameter.name for parameter in self.parameters}
         for pair in query.split(b"&"):

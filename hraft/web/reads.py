@@ -19,10 +19,10 @@ from hraft.web.problems import retry_later
 LEVEL: Final = Choice(
     "level",
     "how fresh the answer must be: not before whatever was acknowledged; the same by the leader's lease; or what this node has",
-    ("linearizable", "lease", "stale"),
     "bad_level",
+    ("linearizable", "lease", "stale"),
 )
-MAX_LAG: Final = Number("max_lag", "how many milliseconds old a stale answer may be", 0, 10**12)
+MAX_LAG: Final = Number("max_lag", "how many milliseconds old a stale answer may be", highest=10**12)
 FRESHNESS: Final = (LEVEL, MAX_LAG)
 
 

@@ -61,7 +61,7 @@ class SnapshotResource(Resource):
         if request.method not in (b"GET", b"HEAD"):
             raise Problem(405, "method_not_allowed", "a snapshot is got with GET", {b"Allow": "GET, HEAD"})
         if b"?" in request.uri:
-            raise Problem(400, "unknown_parameter", "a snapshot is of everything: there are no parameters")
+            raise Problem(400, "bad_request", "a snapshot is of everything: there are no parameters")
         if self._begun_count >= limits.BACKUPS_COUNT:
             detail = f"{self._begun_count} backups are under way on this node, and that is the limit; ask another one"
             raise Problem(429, "too_many_backups", detail, {b"Retry-After": "10"})

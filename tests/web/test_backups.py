@@ -150,4 +150,4 @@ class BackupTests(WatchTestCase):
         self.assertIn(b"X-Hraft-Index: 6\r\n", head)
         self.assertEqual(0, self.node.parts_count)
         self.refused(PATH, 405, "method_not_allowed", method="POST")
-        self.refused(f"{PATH}?prefix=a", 400, "unknown_parameter")
+        self.refused(f"{PATH}?prefix=a", 400, "bad_request")
