@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hraft.addresses import parse_advertised
-from hraft.errors import DirectoryUnusable
+from hraft.errors import DirectoryUnusable, FormatUnknown
 from hraft.offline.contents import Contents, read_contents
 from hraft.offline.founding import make_ready, put_in_place, ready_identity
 from hraft.offline.replaying import State, state_at
@@ -45,9 +45,14 @@ class Recovery:
 
 
 def planned(path: str, raft_address: str | None) -> Recovery:
-    """What can be made of a directory. Raises DirectoryUnusable, LogCorrupted, Compacted, BadAddress."""
+    """What can be made of a directory. Raises DirectoryUnusable, FormatUnknown, LogCorrupted, Compacted, BadAddress."""
     contents = read_contents(path)
     state = state_at(contents)
+    if state.unknown_count:
+        raise FormatUnknown(
+            f"{path}: {state.unknown_count} commands in its log are none that the store of this hraft knows, so they would be "
+            f"lost; a later hraft, or an application with a state machine of its own, has written them"
+        )
     node_id = contents.identity.node_id
     address = raft_address or state.configuration.members.get(node_id)
     if address is None:

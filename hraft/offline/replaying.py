@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hraft.errors import Compacted
-from hraft.kv.store import KeyValueStore
+from hraft.kv.store import UNKNOWN_COMMAND, KeyValueStore
 from hraft.offline.contents import Contents
 from hraft.offline.holding import ReadOnlyFileSystem
 from hraft.raft.configuration import Configuration
@@ -19,11 +19,12 @@ from hraft.storage.snapshots import snapshot_name
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The store after entry `last`, and the members then."""
+    """The store after entry `last`, and the members then. `unknown_count` commands were none that this version's store knows."""
 
     store: KeyValueStore
     last: EntryId
     configuration: Configuration
+    unknown_count: int
 
 
 def state_at(contents: Contents, index: int | None = None) -> State:
@@ -38,14 +39,15 @@ def state_at(contents: Contents, index: int | None = None) -> State:
         raise Compacted(f"{contents.path} has no state at all: neither a sound snapshot nor a log that begins with entry 1")
     store = _restored(contents, snapshot) if snapshot else KeyValueStore()
     configuration = snapshot.configuration if snapshot else Configuration()
+    unknown_count = 0
     for entry in entries:
         if index is not None and entry.index > index:
             break
         if entry.kind is EntryKind.COMMAND:
-            store.apply(entry.index, entry.command)
+            unknown_count += store.apply(entry.index, entry.command) is UNKNOWN_COMMAND
         configuration = entry.configuration or configuration
         last = entry.id
-    return State(store, last, configuration)
+    return State(store, last, configuration, unknown_count)
 
 
 def _restored(contents: Contents, snapshot: Snapshot) -> KeyValueStore:

@@ -19,7 +19,8 @@ from hraft.kv.store import KeyValueStore
 from hraft.offline import founding
 from hraft.offline.contents import read_contents
 from hraft.offline.replaying import State, state_at
-from hraft.raft.entry import Snapshot
+from hraft.raft.entry import Entry, EntryKind, HardState, Snapshot
+from hraft.raft.ready import Save
 from hraft.storage.directory import DataDirectory
 from hraft.storage.durable import DurableStorage
 from hraft.storage.files import LocalFileSystem
@@ -150,6 +151,19 @@ def test_recover_of_a_damaged_log(tmp_path: Path) -> None:
     result = run("recover", "--yes", made.path)
     assert (0, True) == (result.exit_code, f"is damaged, and what is behind that is left out: {path}" in result.stdout)
     assert 0 < started(made.path).store.count() < 17
+
+
+def test_recover_of_what_this_store_does_not_know(tmp_path: Path) -> None:
+    """An application's own state machine, or a later version's commands: an empty store would take their place."""
+    made = Made(tmp_path / "node")
+    storage = DurableStorage(LocalFileSystem(), made.path, IDENTITY.cluster_id)
+    storage.recover()
+    strange = Entry(21, 1, EntryKind.COMMAND, b'{"op":"strange"}')
+    storage.save(Save(21, HardState(1), None, (strange,)))
+    storage.close()
+    before = made.files()
+    result = run("recover", "--yes", made.path)
+    assert (5, True, before) == (result.exit_code, "1 commands in its log are none" in result.stderr, made.files())
 
 
 def test_recover_while_a_node_runs(tmp_path: Path) -> None:

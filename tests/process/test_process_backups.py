@@ -112,3 +112,31 @@ def test_recover_after_two_of_three_are_lost(cluster: Cluster) -> None:
     assert left.status()["cluster_id"] == joiner.status()["cluster_id"]
     assert {left.node_id, joiner.node_id} == {voter["id"] for voter in left.status()["voters"]}
     assert found_again.get("new") != "x"
+
+
+def test_scheduled_backups(cluster: Cluster) -> None:
+    """A node that was told to makes them, and one of them begins a cluster; a directory that cannot be one is told of."""
+    backups = cluster.folder / "backups"
+    options = ("--backup-dir", str(backups), "--backup-interval", "1", "--backup-keep", "2")
+    node = cluster.node("--id", "n1", *options).start().wait_until_started()
+
+    def of_status(name: str) -> Any:
+        return node.ask("GET", "/v1/status").json()["backups"][name]
+
+    for number in range(4):
+        cluster.write(f"k{number}", "x")
+        index = node.status()["applied_index"]
+        wait_until(lambda index=index: of_status("last_index") == index, "it is backed up")  # type: ignore[misc]
+    found = sorted(backups.iterdir())
+    assert len(found) == 2
+    backups.rename(cluster.folder / "elsewhere")
+    backups.write_text("no directory")
+    cluster.write("last", "x")
+    assert "Not a directory" in wait_until(lambda: of_status("failure"), "a failure is told of")
+    assert node.get("last") == "x"
+    restored = cluster.node("--id", "n2")
+    file = str(cluster.folder / "elsewhere" / found[-1].name)
+    done = hraft(cluster, "restore", file, str(restored.directory), "--id", "n2", "--raddr", restored.raft_address)
+    assert done.returncode == 0, done.stderr
+    restored.start().wait_until_started()
+    assert {f"k{number}" for number in range(4)} == keys_of(restored)
