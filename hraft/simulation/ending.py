@@ -38,6 +38,7 @@ def end(world: World) -> None:
         world.run_until(lambda: is_settled(world), SETTLE_SECONDS, "all members agree")
         _look_at_stores(world)
         look_at_watchers(world)
+        world.lease_judge.look_at_end(world.members()[0].state_machine)
     _look_at_states(world)
     _look_at_logs(world)
     _look_at_disks(world)

@@ -93,6 +93,9 @@ NAMES = (
     "a compare-and-set was refused",
     "a repeated write got its first answer",
     "a client's session expired",
+    "a read was answered by lease",
+    "a lease was kept alive",
+    "a lease expired",
     "a watcher went on at another node",
     "a watcher came too late",
 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from hraft.errors import NotLeader, ProposalDropped
 from hraft.kv.results import NotDone
 from hraft.raft.entry import Entry, EntryKind
 from hraft.simulation.history import Outcome
@@ -79,6 +80,13 @@ class Oracle:
         """Its client was told that nobody knows, or was told nothing."""
         attempt.outcome = Outcome.UNKNOWN
 
+    def failed(self, attempt: Attempt, error: BaseException | None) -> None:
+        """Its client met an error."""
+        if isinstance(error, NotLeader | ProposalDropped):
+            self.not_done(attempt)
+        else:
+            self.unknown(attempt)
+
     # --- what the cluster did --------------------------------------------------------------------
 
     def committed(self, entry: Entry) -> None:
@@ -131,3 +139,9 @@ def _appeared(attempt: Attempt) -> Violation:
         "certainly not done, yet it was",
         f"{attempt.client} was told that {attempt.command!r} was not done, but it was committed at {attempt.index}",
     )
+
+
+def unlike_any_other(command: bytes, name: str) -> bytes:
+    """The same command in other bytes: blanks before its first value spell the name."""
+    digits = "".join(f"{byte:08b}" for byte in name.encode())
+    return command.replace(b":", b":" + digits.translate({ord("0"): " ", ord("1"): "\t"}).encode(), 1)

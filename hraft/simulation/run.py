@@ -49,6 +49,8 @@ def run(selection: Selection) -> Outcome:
         world.run(shape.seconds)
         for client in world.clients:
             client.stop()
+        for holder in world.holders:
+            holder.stop()
         chaos.heal()
         end(world)
     except Violation as violation:

@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from hraft.errors import NotLeader, OutcomeUnknown, ProposalDropped, ReadFailed
+from hraft.interfaces import ReadLevel
 from hraft.kv.commands import Once, OpenSession, encode_command
 from hraft.kv.results import NotDone, SessionOpened
 from hraft.kv.store import KeyValueStore
@@ -20,7 +21,7 @@ from hraft.service import Applied
 from hraft.simulation.asking import Asking, draw, read
 from hraft.simulation.clock import Call, Process
 from hraft.simulation.history import Kind, Seen
-from hraft.simulation.oracle import Attempt
+from hraft.simulation.oracle import Attempt, unlike_any_other
 from hraft.simulation.probe import check_read
 from hraft.simulation.story import Violation
 
@@ -42,6 +43,8 @@ class Client:
         self._favourite: str | None = None
         self._count = 0
         self._is_over = False
+        #: Reads by lease trust clocks, so there are none where clocks are not to be trusted.
+        self._reads_by_lease = "drift" not in world.shape.kinds
         #: What it saw last of each key.
         self._known: dict[str, Seen] = {}
         #: Where it numbers its writes: who it is to the store, and the last number.
@@ -112,7 +115,7 @@ class Client:
             command = encode_command(asking.command)
         # Reads, deletes and sessions have no value that tells them from others.
         self._count += 1
-        command = _unlike_any_other(command, f"{self.name}-{self._count}")
+        command = unlike_any_other(command, f"{self.name}-{self._count}")
         return self._world.oracle.attempt(self.name, command, is_repeatable)
 
     def _ask(self, node: SimulatedNode) -> None:
@@ -233,7 +236,10 @@ class Client:
     def _read(self, node: SimulatedNode, request: int) -> None:
         leads = node.state.leading is not None
         committed_index = self._world.ledger.commit_index
-        asked: Deferred[int] = node.service.confirm_read()
+        level = ReadLevel.LEASE if self._reads_by_lease and self._random.random() < 0.5 else ReadLevel.LINEARIZABLE
+        asked: Deferred[int] = node.service.confirm_read(level)
+        if asked.called and level is ReadLevel.LEASE and node.state.leading is not None:
+            self._world.marks.hit("a read was answered by lease")
         asked.addCallbacks(
             self._confirmed, self._not_read, callbackArgs=(node, request, leads, committed_index), errbackArgs=(request,)
         ).addErrback(self._world.broken)
@@ -285,9 +291,3 @@ class Client:
         self._giving_up = None
         if not self._is_over:
             self._next()
-
-
-def _unlike_any_other(command: bytes, name: str) -> bytes:
-    """The same command in other bytes: blanks before its first value spell the name."""
-    digits = "".join(f"{byte:08b}" for byte in name.encode())
-    return command.replace(b":", b":" + digits.translate({ord("0"): " ", ord("1"): "\t"}).encode(), 1)

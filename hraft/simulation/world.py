@@ -27,6 +27,7 @@ from hraft.raft.ready import Role, Save
 from hraft.simulation.clock import Process, WorldClock
 from hraft.simulation.history import History
 from hraft.simulation.joiner import Joiner
+from hraft.simulation.lease_holder import EXPIRY, LeaseHolder, LeaseJudge
 from hraft.simulation.ledger import Ledger
 from hraft.simulation.links import Links
 from hraft.simulation.marks import Marks
@@ -66,11 +67,13 @@ class World:
         self.nodes: dict[str, SimulatedNode] = {}
         self.clients: list[Client] = []
         self.watchers: list[Watcher] = []
+        self.holders: list[LeaseHolder] = []
         #: Who else hears of the death of a process.
         self.listeners: list[Any] = []
         self.network = Links(self.clock, self.stream("network"), shape.messages, self)
         self.ledger = Ledger(self._committed)
         self.oracle = Oracle(self.marks)
+        self.lease_judge = LeaseJudge(self)
         self.history = History(self.clock.seconds)
         self.promises = Promises(self.nodes)
         self.safety = Safety(self.nodes, self.ledger, self.promises, self.marks)
@@ -126,13 +129,15 @@ class World:
         return joiner
 
     def add_clients(self, count: int) -> None:
+        """So many who read and write, one who watches, and one who holds leases."""
         for _ in range(count):
             client = Client(self, f"c{len(self.clients)}")
             self.clients.append(client)
             client.start()
-        watcher = Watcher(self, f"w{len(self.watchers)}")
-        self.watchers.append(watcher)
-        watcher.start()
+        self.watchers.append(Watcher(self, f"w{len(self.watchers)}"))
+        self.watchers[-1].start()
+        self.holders.append(LeaseHolder(self, f"h{len(self.holders)}"))
+        self.holders[-1].start()
 
     def up(self) -> list[SimulatedNode]:
         return [node for node in self.nodes.values() if node.is_up]
@@ -258,6 +263,8 @@ class World:
         """Something has changed for this node that may make it answer wrongly: ask it at once."""
         if self.clients and node.life is not None:
             Probe(self, node).start()
+            for holder in self.holders:
+                holder.probe(node)
 
     def started(self, node: SimulatedNode) -> None:
         assert node.life is not None
@@ -282,7 +289,9 @@ class World:
         if entry.configuration is not None:
             self._change(self.configuration, entry.configuration)
             self.configuration = entry.configuration
-        if self.is_store:
+        if entry.command.startswith(EXPIRY):
+            self.lease_judge.expired(entry)
+        elif self.is_store:
             self.oracle.committed(entry)
         if entry.kind is EntryKind.NOOP:
             for node in self.up():

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 from unittest import TestCase
 
-from hraft.kv.commands import Set, encode_command
+from hraft.kv.commands import ExpireLeases, GrantLease, Set, encode_command
 from hraft.kv.history import Change
 from hraft.kv.records import KeyValue, Record
 from hraft.kv.results import GetDone, NotDone, Transacted, Written
@@ -131,6 +131,49 @@ class WatcherTests(TestCase):
         self.watcher.told = [Change(1, (replace_key(event),))]
         with self.assertRaisesRegex(Violation, "a watcher is told what happened"):
             look_at_watchers(self.world)
+
+
+class LeaseTests(TestCase):
+    def setUp(self) -> None:
+        self.world = World(draw_shape(1, clock_rates=(1.0, 2.0)))
+        self.judge = self.world.lease_judge
+
+    def expire(self, lease: int, at: float) -> None:
+        self.world.clock.now = at
+        self.judge.expired(Entry(9, 1, EntryKind.COMMAND, encode_command(ExpireLeases((lease,)))))
+
+    def test_the_time_that_was_promised(self) -> None:
+        """By a leader whose clock may run twice as fast as time itself."""
+        self.judge.promised(5, 10.0, 4)
+        self.expire(5, 12.0)
+
+    def test_ended_too_early(self) -> None:
+        """Whichever of the two is known first."""
+        self.judge.promised(5, 10.0, 4)
+        with self.assertRaisesRegex(Violation, "as long as promised"):
+            self.expire(5, 11.9)
+        self.expire(6, 11.9)
+        with self.assertRaisesRegex(Violation, "as long as promised"):
+            self.judge.promised(6, 10.0, 4)
+
+    def test_an_earlier_promise_takes_nothing_back(self) -> None:
+        """Answers may come late."""
+        self.judge.promised(5, 10.0, 4)
+        self.judge.promised(5, 9.0, 4)
+        with self.assertRaisesRegex(Violation, "as long as promised"):
+            self.expire(5, 11.9)
+
+    def test_what_is_left_at_the_end(self) -> None:
+        """A lease that nobody keeps alive, or a key that was to end with one."""
+        store = KeyValueStore()
+        self.judge.look_at_end(store)
+        store.apply(1, encode_command(Set(b"leased/h0/5", b"")))
+        with self.assertRaisesRegex(Violation, "ends when its time is over"):
+            self.judge.look_at_end(store)
+        store = KeyValueStore()
+        store.apply(1, encode_command(GrantLease(5)))
+        with self.assertRaisesRegex(Violation, "ends when its time is over"):
+            self.judge.look_at_end(store)
 
 
 def replace_key(event: Any) -> Any:
