@@ -163,7 +163,7 @@ def main() -> None:
     parser.add_argument("--entries", type=int, default=1_000_000, help="how many entries the log gets")
     parser.add_argument("--reactor", default="default", help="as the option of `twist`")
     parser.add_argument("--systems", default="hraft,etcd", help="compare: hraft, etcd, or commits of this repository")
-    parser.add_argument("--loads", default="write,read,linearizable read", help="compare: which of these")
+    parser.add_argument("--loads", default="write,read,stale read,linearizable read", help="compare: which of these")
     parser.add_argument("--clients", default="1,16,64,256", help="compare: how many at once")
     parser.add_argument("--rounds", type=int, default=5, help="compare: how often each system has its turn")
     parser.add_argument("--json", help="compare: write all figures to this file")

@@ -48,7 +48,10 @@ class Load:
                 return _LISTED % {"bodies": listed, "method": method, "path": path}
             first, last = body.split("key-@")
             return _COUNTED % {"method": method, "path": path, "first": first, "last": last, "keys": KEYS_COUNT}
-        method, path, body = system.read(key, self.what == "linearizable read")
+        if self.what == "read":
+            method, path, body = system.plain_read(key)
+        else:
+            method, path, body = system.read(key, self.what == "linearizable read")
         return _CONSTANT % {"method": method, "path": path, "body": body}
 
 

@@ -42,7 +42,11 @@ class System(ABC):
 
     @abstractmethod
     def read(self, key: str, is_linearizable: bool) -> tuple[str, str, str]:
-        """The same of a read."""
+        """The same of a read; else it may be stale."""
+
+    def plain_read(self, key: str) -> tuple[str, str, str]:
+        """The cheapest read there is."""
+        return self.read(key, is_linearizable=False)
 
     def stop(self) -> None:
         """End every process at once."""
@@ -111,7 +115,10 @@ class Hraft(System):
         return "POST", "/key", json.dumps({key: value})
 
     def read(self, key: str, is_linearizable: bool) -> tuple[str, str, str]:
-        return "GET", f"/v1/kv/{key}" if is_linearizable else f"/key/{key}", ""
+        return "GET", f"/v1/kv/{key}" if is_linearizable else f"/v1/kv/{key}?level=stale", ""
+
+    def plain_read(self, key: str) -> tuple[str, str, str]:
+        return "GET", f"/key/{key}", ""
 
 
 class Etcd(System):
