@@ -113,6 +113,7 @@ async def _ask(client: HraftClient, name: str, endpoint: str) -> dict[str, Any]:
             "keys_count": told["keys_count"],
             "age_ms": told["age_ms"],
             "version": told["version"],
+            "backups": told.get("backups"),
         }
     except (ClientError, KeyError, TypeError) as error:
         return {"id": name, "error": " ".join(str(error).split()) or repr(error)}

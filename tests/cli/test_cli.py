@@ -222,6 +222,15 @@ class ClusterTests(TestCase):
         self.assertEqual(("no answer", "it has not said its HTTP address"), (told["n0"], told["n1"]))
         self.assertEqual(3, result.exit_code)
 
+    def test_status_tells_of_backups(self) -> None:
+        """A script that watches a cluster must see that its backups fail; None from a node that makes none."""
+        names = ("term", "commit_index", "applied_index", "snapshot_index", "revision", "keys_count", "age_ms")
+        told = {"me": {"id": "n0"}, "role": "leader", "leader": {"id": "n0"}, "version": "1", **dict.fromkeys(names, 1)}
+        backups = {"failure": "the disk is full"}
+        for expected, status in ((backups, {**told, "backups": backups}), (None, told)):
+            _, out = run(DoubleClient(cluster=self.VIEW, status=status), "status", is_json=True)
+            self.assertEqual(expected, json.loads(out.splitlines()[0])["backups"])
+
 
 class WordTests(TestCase):
     def test_bytes_for_people(self) -> None:

@@ -40,7 +40,7 @@ class BackupTests(SynchronousTestCase):
         for member in cluster.members.values():
             status, expected = member.service.status(), hash_of(member)
             backup = member.service.backup()
-            cluster.write_many(20, "later")
+            cluster.write_many(20)
             data = cluster.wait_for(Deferred.fromCoroutine(whole(backup))).value
             layout = read_layout(read_of(data), len(data), "it")
             store = KeyValueStore().restored(read_lines(read_of(data), layout, "it"))
