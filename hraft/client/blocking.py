@@ -18,7 +18,7 @@ from hraft import limits
 from hraft.client.blocking_recipes import BlockingElection, BlockingLease, BlockingLock, BlockingWatch
 from hraft.client.client import HraftClient
 from hraft.client.errors import Closed
-from hraft.client.keys import Key, Level
+from hraft.client.keys import Key
 from hraft.client.reactor_thread import ReactorThread
 from hraft.client.results import (
     ClusterView,
@@ -61,9 +61,9 @@ class BlockingClient:
         finally:
             self._thread.close()
 
-    def get(self, key: Key, *, level: Level = "linearizable", max_lag_seconds: float | None = None) -> KeyValue | None:
+    def get(self, key: Key, **options: Any) -> KeyValue | None:
         """See HraftClient.get."""
-        return self._thread.run(lambda: self._client.get(key, level=level, max_lag_seconds=max_lag_seconds))
+        return self._thread.run(lambda: self._client.get(key, **options))
 
     def get_many(self, prefix: Key | None = None, **options: Any) -> Page:
         """See HraftClient.get_many."""

@@ -32,11 +32,19 @@ class KeyCalls:
 
     # --- reading ---------------------------------------------------------------------------------
 
-    async def get(self, key: Key, *, level: Level = "linearizable", max_lag_seconds: float | None = None) -> KeyValue | None:
+    async def get(
+        self,
+        key: Key,
+        *,
+        level: Level = "linearizable",
+        max_lag_seconds: float | None = None,
+        min_revision: int | None = None,
+    ) -> KeyValue | None:
         """One key; None where there is none. A stale read is answered by any node at once, if it is no older than
-        `max_lag_seconds`.
+        `max_lag_seconds` and has seen `min_revision`.
         """
-        answer = await self.caller.call(Request("GET", key_path(key), query_of(freshness(level, max_lag_seconds))))
+        query = query_of(freshness(level, max_lag_seconds, min_revision))
+        answer = await self.caller.call(Request("GET", key_path(key), query))
         try:
             return answers.read_pair(good(answer).body)
         except KeyNotFound:
@@ -53,9 +61,10 @@ class KeyCalls:
         keys_only: bool = False,
         level: Level = "linearizable",
         max_lag_seconds: float | None = None,
+        min_revision: int | None = None,
     ) -> Page:
         """The first keys that begin with `prefix`, or of [start, end), in order; `after=page.next` gives the next page."""
-        query = [*range_query(prefix, start, end), *freshness(level, max_lag_seconds)]
+        query = [*range_query(prefix, start, end), *freshness(level, max_lag_seconds, min_revision)]
         if after is not None:
             query.append(("after", to_bytes(after)))
         if limit is not None:

@@ -37,10 +37,12 @@ def range_query(prefix: str | bytes | None, start: str | bytes | None, end: str 
     return [*named, ("end", to_bytes(end))] if end else named
 
 
-def freshness(level: str, max_lag_seconds: float | None) -> list[Pair]:
+def freshness(level: str, max_lag_seconds: float | None, min_revision: int | None = None) -> list[Pair]:
     """How old an answer may be."""
     query: list[Pair] = [] if level == "linearizable" else [("level", level)]
-    return query if max_lag_seconds is None else [*query, ("max_lag", str(round(max_lag_seconds * 1000)))]
+    if max_lag_seconds is not None:
+        query.append(("max_lag", str(round(max_lag_seconds * 1000))))
+    return query if min_revision is None else [*query, ("min_revision", str(min_revision))]
 
 
 def if_match(revision: int | None) -> tuple[tuple[str, str], ...]:

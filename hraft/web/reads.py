@@ -6,11 +6,12 @@ Knows nothing of what is read.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, cast
 
 from twisted.internet.defer import Deferred
 
 from hraft.interfaces import ReadLevel
+from hraft.kv.store import KeyValueStore
 from hraft.web.answers import Answer
 from hraft.web.node import Node
 from hraft.web.parameters import Choice, Given, Number, bad
@@ -23,7 +24,10 @@ LEVEL: Final = Choice(
     ("linearizable", "lease", "stale"),
 )
 MAX_LAG: Final = Number("max_lag", "how many milliseconds old a stale answer may be", highest=10**12)
-FRESHNESS: Final = (LEVEL, MAX_LAG)
+MIN_REVISION: Final = Number(
+    "min_revision", "the revision that a stale answer must have seen: the last one that the client knows of"
+)
+FRESHNESS: Final = (LEVEL, MAX_LAG, MIN_REVISION)
 
 
 class Reads:
@@ -37,12 +41,23 @@ class Reads:
         """Call `read` when this node's store is as fresh as was asked. What `read` raises fails the Deferred."""
         if not given:  # The commonest read is the one of which nothing is said.
             return self._node.confirm_read().addCallback(lambda _: read())
-        level, max_lag_ms = LEVEL.of(given), MAX_LAG.of(given)
+        level, max_lag_ms, min_revision = LEVEL.of(given), MAX_LAG.of(given), MIN_REVISION.of(given)
         if level == "stale":
+            self._check_revision(min_revision)
             return self._stale(max_lag_ms, read)
-        if max_lag_ms is not None:
-            raise bad(f"max_lag goes with level=stale: a {level} read is not late")
+        for bound, name in ((max_lag_ms, "max_lag"), (min_revision, "min_revision")):
+            if bound is not None:
+                raise bad(f"{name} goes with level=stale: a {level} read is not late")
         return self._node.confirm_read(ReadLevel(level)).addCallback(lambda _: read())
+
+    def _check_revision(self, min_revision: int | None) -> None:
+        """A client that goes from node to node never sees time go backwards, if it says how far it has seen (6.4.1, R12)."""
+        if min_revision is None:
+            return
+        revision = cast(KeyValueStore, self._node.state_machine).revision
+        if revision < min_revision:
+            detail = f"this node has seen revision {revision}, and not yet {min_revision}"
+            raise retry_later("too_stale", detail, revision=revision, age_ms=self.age_ms())
 
     def _stale(self, max_lag_ms: int | None, read: Callable[[], Answer]) -> Answer:
         age_ms = self.age_ms()

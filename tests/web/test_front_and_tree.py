@@ -16,7 +16,7 @@ from hraft.kv.commands import Set
 pytest.importorskip("httptools")
 
 FOO = post(b'{"foo":"bar"}')
-CHUNKED = b"POST /key HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"a\":\r\n4\r\n\"b\"}\r\n0\r\n\r\n"
+CHUNKED = b'POST /key HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{"a":\r\n4\r\n"b"}\r\n0\r\n\r\n'
 LARGE = limits.REQUEST_BODY_BYTES + 1
 
 

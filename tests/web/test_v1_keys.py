@@ -68,6 +68,15 @@ class ReadTests(WireTestCase):
             self.served.age_seconds = age_seconds
             self.refused(503, "too_stale", "GET", "/v1/kv/a?level=stale&max_lag=250")
 
+    @pytest.mark.scenario("R12")
+    def test_a_client_never_sees_time_go_backwards(self) -> None:
+        """Not even on another node, by reads that may be stale, if it says how far it has seen."""
+        revision = self.node.state_machine.revision
+        self.assertEqual(200, self.ask("GET", f"/v1/kv/a?level=stale&min_revision={revision}").status)
+        reply = self.refused(503, "too_stale", "GET", f"/v1/kv/a?level=stale&min_revision={revision + 1}")
+        self.assertIn(f"{revision}, and not yet {revision + 1}", str(reply))
+        self.refused(400, "bad_request", "GET", "/v1/kv/a?min_revision=1")
+
     def test_missing(self) -> None:
         """Not an empty value: it may have one."""
         self.refused(404, "key_not_found", "GET", "/v1/kv/b")
