@@ -14,8 +14,10 @@ from hypothesis import HealthCheck, settings
 
 # Generated input is the same in every run, and no verdict depends on how busy the machine is.
 # `--hypothesis-profile explore` draws anew each time: for a person who looks for more.
-settings.register_profile("same", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# Some suites are run once more by classes that inherit them, on another way into the same code.
+SUPPRESSED = [HealthCheck.too_slow, HealthCheck.differing_executors]
+settings.register_profile("same", derandomize=True, deadline=None, database=None, suppress_health_check=SUPPRESSED)
+settings.register_profile("explore", deadline=None, suppress_health_check=SUPPRESSED)
 settings.load_profile("same")
 
 ROOT = Path(__file__).resolve().parent.parent

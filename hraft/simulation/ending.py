@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import gc
 
+from twisted.python.failure import Failure
+
+from hraft.errors import NotLeader, OutcomeUnknown, ProposalDropped
 from hraft.kv.commands import Set, encode_command
 from hraft.kv.store import KeyValueStore
 from hraft.raft.entry import EntryKind
 from hraft.service import Applied
 from hraft.simulation.bit_rot import look_at_damage
 from hraft.simulation.disk_truth import StorageWatcher, WatchedStorage
-from hraft.simulation.history import Kind
+from hraft.simulation.history import Kind, Outcome
 from hraft.simulation.life import CLUSTER_ID
 from hraft.simulation.linearizability import Verdict, check
 from hraft.simulation.node import SimulatedNode
@@ -26,6 +29,7 @@ from hraft.simulation.world import World
 SETTLE_SECONDS = 60.0
 #: New writes are acknowledged within so many election timeouts.
 WRITE_TIMEOUTS_COUNT = 5
+_AGAIN_SECONDS = 0.1
 QUIET_SECONDS = 15.0
 
 
@@ -70,24 +74,40 @@ def is_settled(world: World) -> bool:
 
 
 def _write(world: World) -> None:
-    """A write through every member is acknowledged in time."""
+    """A write through every member is acknowledged in time. A disk that is slow may cost a leader its office even now."""
     limit_seconds = WRITE_TIMEOUTS_COUNT * world.shape.election_timeout_seconds
     for node in world.members():
-        command = encode_command(Set(b"end", node.node_id.encode()))
-        attempt = world.oracle.attempt("end", command)
-        token = world.history.invoke("end", Kind.SET, b"end", values=[node.node_id])
-        assert node.life is not None
-        node.life.process.callLater(0, _submit, world, node, attempt)
-        what = f"a write through {node.node_id} is acknowledged"
-        world.run_until(lambda attempt=attempt: attempt.outcome is not None, limit_seconds, what)  # type: ignore[misc]
+        deadline, tries_count = world.clock.now + limit_seconds, 1
+        while not _is_written(world, node, f"{node.node_id}-{tries_count}", deadline):
+            tries_count += 1
+            world.run(_AGAIN_SECONDS)
+
+
+def _is_written(world: World, node: SimulatedNode, value: str, deadline: float) -> bool:
+    attempt = world.oracle.attempt("end", encode_command(Set(b"end", value.encode())))
+    token = world.history.invoke("end", Kind.SET, b"end", values=[value])
+    assert node.life is not None
+    node.life.process.callLater(0, _submit, world, node, attempt)
+    what = f"a write through {node.node_id} is acknowledged"
+    world.run_until(lambda: attempt.outcome is not None, max(0.0, deadline - world.clock.now), what)
+    if attempt.outcome is Outcome.OK:
         world.history.done(token)
+    elif attempt.outcome is Outcome.NOT_DONE:
+        world.history.not_done(token)
+    else:
+        world.history.unknown(token)
+    return attempt.outcome is Outcome.OK
 
 
 def _submit(world: World, node: SimulatedNode, attempt: Attempt) -> None:
     def written(applied: Applied) -> None:
         world.oracle.done(attempt, applied.index)
 
-    node.service.submit(attempt.command).addCallback(written).addErrback(world.broken)
+    def failed(failure: Failure) -> None:
+        failure.trap(NotLeader, ProposalDropped, OutcomeUnknown)
+        world.oracle.failed(attempt, failure.value)
+
+    node.service.submit(attempt.command).addCallbacks(written, failed).addErrback(world.broken)
 
 
 def _look_at_stores(world: World) -> None:

@@ -12,7 +12,7 @@ from hraft.simulation.cluster import Cluster
 from hraft.simulation.network import Faults
 from hraft.simulation.process_faults import start
 
-EAGER = SnapshotPolicy(entries_count=10, kept_entries_count=0, chunk_bytes=100)
+EAGER = SnapshotPolicy(entries_count=10, kept_entries_count=0, chunk_bytes=400)
 
 
 def put(key: str, value: str) -> bytes:
