@@ -12,7 +12,7 @@ from hraft import limits
 from hraft.kv.keyspace import Keyspace
 from hraft.kv.records import KeyValue, Record
 from hraft.kv.results import DeleteDone, GetDone, NotDone, OperationDone, PutDone, Transacted
-from hraft.kv.transactions import Compare, DeleteRange, GetRange, Operation, Put, Transaction
+from hraft.kv.transactions import Compare, DeleteRange, GetRange, Operation, Put, Transaction, is_within
 
 _RELATIONS: Final = {"=": eq, "!=": ne, "<": lt, ">": gt}
 #: What a missing key is compared as.
@@ -21,6 +21,9 @@ _MISSING = Record(b"", 0, 0, 0)
 
 def transact(keyspace: Keyspace, transaction: Transaction) -> Transacted | NotDone:
     """Decide, check, carry out. Nothing was changed where NotDone is returned."""
+    if sum(keyspace.found_count(compare.key, compare.end) for compare in transaction.compare) > limits.TRANSACTION_KEYS_COUNT:
+        detail = f"more than {limits.TRANSACTION_KEYS_COUNT} keys would be compared at once; compare fewer"
+        return NotDone("too_many_keys", detail)
     succeeded = all(_holds(keyspace, compare) for compare in transaction.compare)
     operations = transaction.then if succeeded else transaction.otherwise
     refusal = _refusal(keyspace, operations)
@@ -43,23 +46,28 @@ def _compares(record: Record, compare: Compare) -> bool:
 
 
 def _refusal(keyspace: Keyspace, operations: tuple[Operation, ...]) -> NotDone | None:
-    """Why these may not be carried out. What is read is measured as it is before; what the puts among them add is small."""
+    """Why these may not be carried out. What is read is measured before anything is done: with what was put before it."""
     keys_count = size_bytes = deleted_count = 0
+    put: dict[bytes, bytes] = {}
     for operation in operations:
         if isinstance(operation, Put):
             if operation.lease and keyspace.leases.get(operation.lease) is None:
                 return NotDone("lease_not_found", f"there is no lease {operation.lease} (any more)")
-            found = keyspace.found(operation.key, None) if operation.wants_previous else []
+            read = _values(keyspace, operation.key, None, 1) if operation.wants_previous else {}
+            put[operation.key] = operation.value
         elif isinstance(operation, DeleteRange):
             deleted_count += keyspace.found_count(operation.start, operation.end)
             if deleted_count > limits.DELETE_KEYS_COUNT:
                 detail = f"more than {limits.DELETE_KEYS_COUNT} keys would be deleted at once; delete them in parts"
                 return NotDone("too_many_keys", detail)
-            found = keyspace.found(operation.start, operation.end, _ROOM) if operation.wants_previous else []
+            read = _values(keyspace, operation.start, operation.end, _ROOM) if operation.wants_previous else {}
         else:
-            found = keyspace.found(operation.start, operation.end, min(operation.limit or _ROOM, _ROOM))
-        keys_count += len(found)
-        size_bytes += sum(len(key) + len(record.value) for key, record in found)
+            read = _values(keyspace, operation.start, operation.end, min(operation.limit or _ROOM, _ROOM))
+            read.update((key, value) for key, value in put.items() if is_within(key, operation.start, operation.end))
+            if operation.keys_only:
+                read = dict.fromkeys(read, b"")
+        keys_count += len(read)
+        size_bytes += sum(len(key) + len(value) for key, value in read.items())
         if keys_count > limits.TRANSACTION_KEYS_COUNT or size_bytes > limits.TRANSACTION_BYTES:
             detail = (
                 f"it would read more than {limits.TRANSACTION_KEYS_COUNT} keys or {limits.TRANSACTION_BYTES} bytes; "
@@ -71,6 +79,10 @@ def _refusal(keyspace: Keyspace, operations: tuple[Operation, ...]) -> NotDone |
 
 #: One more than may be read, to see that it is too much.
 _ROOM: Final = limits.TRANSACTION_KEYS_COUNT + 1
+
+
+def _values(keyspace: Keyspace, start: bytes, end: bytes | None, limit: int) -> dict[bytes, bytes]:
+    return {key: record.value for key, record in keyspace.found(start, end, limit)}
 
 
 def _carry_out(keyspace: Keyspace, operation: Operation) -> OperationDone:

@@ -6,7 +6,7 @@ Every error becomes an answer here, as JSON. Knows nothing of what can be asked.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias
 
 import msgspec
 from twisted.internet.defer import CancelledError, Deferred
@@ -107,8 +107,9 @@ class Api:
             if name == REVISION:
                 break
         else:
-            store = cast(KeyValueStore, self.node.state_machine)
-            varying = (*varying, (REVISION, b"%d" % store.revision))
+            store = self.node.state_machine
+            if isinstance(store, KeyValueStore):
+                varying = (*varying, (REVISION, b"%d" % store.revision))
         return Answer(answer.status, answer.headers, answer.body, varying)
 
     # --- what goes wrong -------------------------------------------------------------------------
@@ -127,7 +128,7 @@ class Api:
         problem = self._problem(error)
         if problem is None:
             _log.failure("{method} {path} failed", failure or Failure(error), method=method, path=path)
-            problem = Problem(500, "internal", "this node failed to answer; its log says why")
+            problem = Problem(500, "internal", "this node failed to answer; its log says why", outcome=UNKNOWN)
         return self.refused(problem, method, path)
 
     def _problem(self, error: BaseException) -> Problem | None:

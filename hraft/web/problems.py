@@ -39,9 +39,9 @@ class Problem(Exception):
         """The JSON object. `type` is about:blank, as RFC 9457 has it where `title` is that of the status."""
         first = {"type": "about:blank", "title": REASONS.get(self.status, "Error"), "status": self.status, "detail": self.detail}
         document = {**first, **self.members}
-        if method in (b"GET", b"HEAD") and document.get("outcome") == NOT_DONE:
+        if method in (b"GET", b"HEAD"):
             # A read has no outcome that a client could wonder about.
-            del document["outcome"]
+            document.pop("outcome", None)
         return msgspec.json.encode(document)
 
     def answer(self, method: bytes = b"") -> Answer:
@@ -80,7 +80,7 @@ def problem_of(error: errors.HraftError, node_id: str, leader: Leader | None) ->
     if isinstance(error, errors.LeaseNotFound):
         return Problem(404, "lease_not_found", detail, outcome=NOT_DONE)
     if isinstance(error, errors.ReadFailed):
-        return retry_later("read_failed", detail)
+        return retry_later("read_failed", detail, outcome=NOT_DONE)
     for kind, code in _NOT_DONE_CODES.items():
         if isinstance(error, kind):
             return retry_later(code, detail, outcome=NOT_DONE)

@@ -15,7 +15,7 @@ from hraft.kv.store import KeyValueStore
 from hraft.web.answers import Answer
 from hraft.web.node import Node
 from hraft.web.parameters import Choice, Given, Number, bad
-from hraft.web.problems import retry_later
+from hraft.web.problems import Problem, retry_later
 
 LEVEL: Final = Choice(
     "level",
@@ -28,6 +28,7 @@ MIN_REVISION: Final = Number(
     "min_revision", "the revision that a stale answer must have seen: the last one that the client knows of"
 )
 FRESHNESS: Final = (LEVEL, MAX_LAG, MIN_REVISION)
+_AGE: Final = b"X-Hraft-Age-Ms"
 
 
 class Reads:
@@ -64,9 +65,13 @@ class Reads:
         if max_lag_ms is not None and (age_ms is None or age_ms > max_lag_ms):
             said = "how old it is, is not known" if age_ms is None else f"it may be {age_ms} ms old"
             raise retry_later("too_stale", f"what this node has is too old for max_lag={max_lag_ms}: {said}", age_ms=age_ms)
-        answer = read()
-        age = b"unknown" if age_ms is None else b"%d" % age_ms
-        return Answer(answer.status, answer.headers, answer.body, (*answer.varying, (b"X-Hraft-Age-Ms", age)))
+        age = "unknown" if age_ms is None else str(age_ms)
+        try:
+            answer = read()
+        except Problem as problem:  # That there is no such key is as old as any value.
+            problem.headers[_AGE] = age
+            raise
+        return Answer(answer.status, answer.headers, answer.body, (*answer.varying, (_AGE, age.encode())))
 
     def age_ms(self) -> int | None:
         """In whole milliseconds, rather too many than too few."""

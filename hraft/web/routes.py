@@ -11,6 +11,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, fail
 
 from hraft.errors import ReadFailed
+from hraft.kv.store import KeyValueStore
 from hraft.web.api import Api, Route
 from hraft.web.cluster import ClusterApi
 from hraft.web.keys import KeyApi
@@ -44,11 +45,17 @@ def node_api(
     """The HTTP face of this node. With `forward`, writes to /key that come to a follower are passed to the leader, as those under
     /v1 always are. `clock` knows the leases' times, `age_seconds` how old what the node has may be, and `backups` what became of
     those that it makes by itself.
+
+    Around a state machine of an application's own there is the cluster only: it would be asked what it does not know, and given
+    commands that are not its own.
     """
     reads, writes = Reads(node, age_seconds), Writes(node, forward=True)
+    cluster = ClusterApi(node, reads, backups)
+    if not isinstance(node.state_machine, KeyValueStore):
+        return Api(node, cluster.routes())
     parts = (
         KeyApi(node, Writes(node, forward)),
-        ClusterApi(node, reads, backups),
+        cluster,
         KeyValueApi(node, reads, writes),
         ListingApi(node, reads, writes),
         TransactionApi(writes),

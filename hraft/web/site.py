@@ -15,6 +15,7 @@ from twisted.web.resource import IResource
 from twisted.web.server import Site
 
 from hraft import limits
+from hraft.kv.store import KeyValueStore
 from hraft.web.api import Api
 from hraft.web.channel import BoundedRequest, Channel
 from hraft.web.problems import NOT_DONE, Problem, retry_later
@@ -61,10 +62,12 @@ class HttpSite(Site):
     def serve(self, api: Api, has_front: bool = HAS_FRONT) -> None:
         """Give this API to whoever asks; with `has_front`, plain requests without the cost of twisted.web."""
         watchers_count = min(limits.WATCHERS_COUNT, self._connections_count * 3 // 4)
-        watches = WatchResource(api.node, self._clock, api.failed, watchers_count)
-        self._watches = watches.hub
         self._backups = SnapshotResource(api.node, self._clock, api.failed)
-        self.resource = KleinTree(api, {PATH: watches, SNAPSHOT_PATH: self._backups})
+        streams: dict[bytes, Any] = {SNAPSHOT_PATH: self._backups}
+        if isinstance(api.node.state_machine, KeyValueStore):
+            streams[PATH] = WatchResource(api.node, self._clock, api.failed, watchers_count)
+            self._watches = streams[PATH].hub
+        self.resource = KleinTree(api, streams)
         if has_front:
             self._api = api
             self._server_and_date = ServerAndDate()

@@ -6,7 +6,6 @@ Knows nothing of HTTP.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import cast
 
 import msgspec
 
@@ -75,8 +74,9 @@ def status_document(node: Node) -> dict[str, object]:
 
 def store_document(node: Node, age_ms: int | None) -> dict[str, object]:
     """The same and what the store has. `age_ms` is how old that may be, if it is known."""
-    store = cast(KeyValueStore, node.state_machine)
-    counts = {"revision": store.revision, "keys_count": store.count(), "leases_count": store.leases_count}
+    store, counts = node.state_machine, {}
+    if isinstance(store, KeyValueStore):
+        counts = {"revision": store.revision, "keys_count": store.count(), "leases_count": store.leases_count}
     return {**status_document(node), **counts, "age_ms": age_ms}
 
 

@@ -107,4 +107,4 @@ def _bad_request() -> Problem:
 
 
 def _not_found() -> Problem:
-    return Problem(404, "not_found", "there are /key, /join and /status, and what is below /v1: see docs/http-api.md")
+    return Problem(404, "not_found", "nothing is served at this path; docs/http-api.md has all that may be")

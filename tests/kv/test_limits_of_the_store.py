@@ -14,7 +14,7 @@ from hraft.kv.records import Record
 from hraft.kv.results import NotDone, Result, Transacted, Written
 from hraft.kv.sessions import Sessions
 from hraft.kv.store import UNKNOWN_COMMAND, KeyValueStore
-from hraft.kv.transactions import DeleteRange, GetRange, Put, Transaction, prefix_end
+from hraft.kv.transactions import Compare, DeleteRange, GetRange, Put, Transaction, prefix_end
 
 
 def event(revision: int, size_bytes: int = 0) -> Event:
@@ -174,6 +174,25 @@ class TransactionLimitTests(TestCase):
         self.assertIsInstance(self.transact(store, GetRange(b"0", b"", 10_000)), Transacted)
         store = self.store(5, b"x" * (limits.TRANSACTION_BYTES // 4))
         self.assertEqual("result_too_large", getattr(self.transact(store, GetRange(b"0", b"")), "code", ""))
+        self.assertEqual(1, store.revision)
+
+    def test_what_was_just_put_is_read_as_well(self) -> None:
+        """A megabyte that is put once and read a hundred times would be an answer of a hundred megabytes, on every node."""
+        store = KeyValueStore()
+        put, get = Put(b"a", b"x" * (limits.TRANSACTION_BYTES // 4)), GetRange(b"", b"")
+        self.assertEqual("result_too_large", getattr(self.transact(store, put, *[get] * 5), "code", ""))
+        self.assertEqual(0, store.revision)
+        names = GetRange(b"", b"", keys_only=True)
+        self.assertIsInstance(self.transact(store, put, *[get] * 3, *[names] * 5), Transacted)
+        self.assertIsInstance(self.transact(store, put, *[get] * 3), Transacted, "its old value is not read")
+
+    def test_too_many_keys_to_compare(self) -> None:
+        """A comparison visits its whole range, and everybody waits for it; nobody is told what it would have found."""
+        store = self.store(limits.TRANSACTION_KEYS_COUNT // 2)
+        everything = Compare(b"", "version", ">", 0, b"")
+        for count, code in ((2, None), (3, "too_many_keys")):
+            result = store.apply(2, encode_command(Transaction((everything,) * count, (Put(b"a", b"1"),) * (count == 3))))
+            self.assertEqual(code, getattr(result, "code", None))
         self.assertEqual(1, store.revision)
 
     def test_a_key_is_written_once_in_a_branch(self) -> None:

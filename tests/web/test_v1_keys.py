@@ -56,6 +56,12 @@ class ReadTests(WireTestCase):
         self.assertEqual([], self.node.asked)
         self.assertEqual(200, self.ask("GET", "/v1/kv/a?level=stale&max_lag=251").status)
 
+    def test_a_stale_answer_of_nothing(self) -> None:
+        """That a key is not there may be as old as any value, so its age is told as well."""
+        self.served.age_seconds = 0.25
+        reply = self.ask("GET", "/v1/kv/missing?level=stale")
+        self.assertEqual((404, "251"), (reply.status, reply.headers.get("x-hraft-age-ms")))
+
     def test_levels(self) -> None:
         """The node is told how sure the client wants to be; by default, as sure as can be."""
         for query, level in (("", "linearizable"), ("?level=linearizable", "linearizable"), ("?level=lease", "lease")):
