@@ -5,6 +5,7 @@ Knows nothing of the log and of JSON.
 
 from __future__ import annotations
 
+from collections import Counter
 from operator import eq, gt, lt, ne
 from typing import Any, Final
 
@@ -49,10 +50,12 @@ def _refusal(keyspace: Keyspace, operations: tuple[Operation, ...]) -> NotDone |
     """Why these may not be carried out. What is read is measured before anything is done: with what was put before it."""
     keys_count = size_bytes = deleted_count = 0
     put: dict[bytes, bytes] = {}
+    attached_counts = Counter[int]()
     for operation in operations:
         if isinstance(operation, Put):
-            if operation.lease and keyspace.leases.get(operation.lease) is None:
-                return NotDone("lease_not_found", f"there is no lease {operation.lease} (any more)")
+            refusal = _lease_refusal(keyspace, operation, attached_counts) if operation.lease else None
+            if refusal is not None:
+                return refusal
             read = _values(keyspace, operation.key, None, 1) if operation.wants_previous else {}
             put[operation.key] = operation.value
         elif isinstance(operation, DeleteRange):
@@ -74,6 +77,18 @@ def _refusal(keyspace: Keyspace, operations: tuple[Operation, ...]) -> NotDone |
                 "read less in a transaction, or in parts"
             )
             return NotDone("result_too_large", detail)
+    return None
+
+
+def _lease_refusal(keyspace: Keyspace, put: Put, attached_counts: Counter[int]) -> NotDone | None:
+    """`attached_counts` are the keys that puts before it attach to each lease."""
+    lease = keyspace.leases.get(put.lease)
+    if lease is None:
+        return NotDone("lease_not_found", f"there is no lease {put.lease} (any more)")
+    attached_counts[put.lease] += put.key not in lease.keys
+    if len(lease.keys) + attached_counts[put.lease] > limits.DELETE_KEYS_COUNT:
+        # They end as one.
+        return NotDone("too_many_keys", f"a lease may have {limits.DELETE_KEYS_COUNT} keys; grant another one")
     return None
 
 

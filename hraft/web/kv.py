@@ -68,7 +68,7 @@ class KeyValueApi:
         yield Route(
             b"GET", PATH, self._get, "Read a key", _GET, None, {200: RecordDocument, 304: None}, ("key_not_found", "too_stale")
         )
-        codes = ("condition_failed", "lease_not_found", "result_too_large")
+        codes: tuple[str, ...] = ("condition_failed", "lease_not_found", "too_many_keys", "result_too_large")
         yield Route(b"PUT", PATH, self._put, "Set a key; the body is its value", _PUT, bytes, {200: PutDocument}, codes)
         codes = ("condition_failed", "key_not_found", "result_too_large")
         yield Route(b"DELETE", PATH, self._delete, "Delete a key", _DELETE, None, {200: DeletedDocument}, codes)

@@ -77,7 +77,8 @@ class Writes:
             status, outcome = _REFUSALS[result.code]
             raise Problem(status, result.code, result.detail, outcome=outcome)
         if isinstance(result, Refused):
-            raise Problem(500, "command_refused", f"the leader's store refused it: {result.reason}", outcome=NOT_DONE)
+            # It is in the log for good, and a node of a later version carries it out.
+            raise Problem(500, "command_refused", f"the leader's store refused it: {result.reason}", outcome=UNKNOWN)
         answer = done(result)
         if not self._forward:
             return answer

@@ -8,7 +8,7 @@ import pytest
 
 from hraft import limits
 from hraft.kv.bounds import StoreLimits
-from hraft.kv.commands import CloseSession, Once, OpenSession, Set, SetMany, encode_command
+from hraft.kv.commands import CloseSession, GrantLease, Once, OpenSession, Set, SetMany, encode_command
 from hraft.kv.history import Event, History
 from hraft.kv.records import Record
 from hraft.kv.results import NotDone, Result, Transacted, Written
@@ -194,6 +194,16 @@ class TransactionLimitTests(TestCase):
             result = store.apply(2, encode_command(Transaction((everything,) * count, (Put(b"a", b"1"),) * (count == 3))))
             self.assertEqual(code, getattr(result, "code", None))
         self.assertEqual(1, store.revision)
+
+    def test_too_many_keys_of_a_lease(self) -> None:
+        """They end as one entry, which everybody waits for; a key that is attached already is not one more."""
+        store = KeyValueStore()
+        store.apply(1, encode_command(GrantLease(10)))
+        full = limits.DELETE_KEYS_COUNT
+        self.transact(store, *[Put(b"%d" % number, b"", 1) for number in range(full - 1)])
+        for keys, code in (("xy", "too_many_keys"), ("x0", None), ("y", "too_many_keys"), ("x1", None)):
+            result = self.transact(store, *[Put(key.encode(), b"", 1) for key in keys])
+            self.assertEqual(code, getattr(result, "code", None), keys)
 
     def test_a_key_is_written_once_in_a_branch(self) -> None:
         """Of two events of one key at one revision, which is the later? etcd refuses it too."""

@@ -66,7 +66,7 @@ class WriteTests(ApiTestCase):
         answer = self.request("DELETE", "/key/a")
         self.node.asked[0].answer.callback(ToldApplied(7, Refused("unknown")))
         _response, problem = self.refused(answer, 500)
-        self.assertEqual("not done", problem["outcome"])
+        self.assertEqual("unknown", problem["outcome"], "nodes that know it carry it out")
 
 
 class WriteErrorTests(ApiTestCase):
