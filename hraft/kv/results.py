@@ -39,7 +39,10 @@ Code: TypeAlias = Literal[
 
 
 class NotDone(msgspec.Struct, tag_field="result", tag="not_done", frozen=True, gc=False):
-    """The command was understood, and nothing of it was done. `detail` is for people."""
+    """The command was understood, and nothing of it was done.
+
+    `detail` is for people, and yet part of the state: sessions keep it. In other words it is another version of the store.
+    """
 
     code: Code
     detail: str

@@ -9,6 +9,9 @@ from unittest import TestCase
 import pytest
 
 import hraft
+from hraft.kv.commands import CloseSession, RevokeLease, SetMany, encode_command
+from hraft.kv.store import KeyValueStore
+from hraft.kv.transactions import Compare, DeleteRange, GetRange, Put, Transaction
 
 PROGRAM = """
 from hraft.kv.commands import Delete, GrantLease, Once, OpenSession, RevokeLease, SetMany, encode_command
@@ -37,6 +40,24 @@ class DeterminismTests(TestCase):
         """Two nodes always have different hash seeds; equal logs must give equal states and results on both."""
         outputs = {self.run_with_seed(seed) for seed in ("0", "1", "4711")}
         self.assertEqual(1, len(outputs), outputs)
+
+    def test_the_words_of_refusals(self) -> None:
+        """Sessions keep and count them: nodes of two releases that word one otherwise would have two states, for ever."""
+        every = Compare(b"", "version", ">", 0, b"")
+        words = {
+            "there is no lease 9 (any more)": Transaction((), (Put(b"a", b"", 9),)),
+            "there is no lease 8 (any more)": RevokeLease(8),
+            "client 7 is not known (any more)": CloseSession(7),
+            "more than 10000 keys would be compared at once; compare fewer": Transaction((every,) * 3),
+            "more than 20000 keys would be deleted at once; delete them in parts": Transaction((), (DeleteRange(b"", b""),) * 6),
+            "it would read more than 10000 keys or 4194304 bytes; read less in a transaction, or in parts": Transaction(
+                (), (GetRange(b"", b""),) * 3
+            ),
+        }
+        store = KeyValueStore()
+        store.apply(1, encode_command(SetMany(tuple((b"%d" % number, b"") for number in range(4_000)))))
+        for expected, command in words.items():
+            self.assertEqual(expected, getattr(store.apply(2, encode_command(command)), "detail", None))
 
     def run_with_seed(self, seed: str) -> str:
         environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(hraft.__file__).parents[1])}
