@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from unittest import mock
 
+from twisted.internet.defer import fail
 from web_doubles import ToldLeader, WireTestCase
 
 from hraft import limits
+from hraft.errors import ReadFailed
 from hraft.kv.commands import GrantLease, OpenSession, Set, encode_command
 from hraft.kv.transactions import Put, Transaction
 from hraft.raft.ready import FollowerStatus
@@ -34,6 +36,11 @@ class LeaseTests(WireTestCase):
         with mock.patch.object(limits, "LEASES_COUNT", 1):
             self.answered(201, "POST", "/v1/leases", b'{"ttl":60}')
             self.assertEqual("not done", self.refused(429, "too_many_leases", "POST", "/v1/leases", b'{"ttl":60}')["outcome"])
+
+    def test_a_keep_alive_that_is_not_confirmed(self) -> None:
+        """Nothing was prolonged, and the client is told so: it is a write, if one without an entry."""
+        self.served.lease_clock.keep_alive = lambda lease: fail(ReadFailed("the leader changed"))  # type: ignore[method-assign]
+        self.assertEqual("not done", self.refused(503, "read_failed", "POST", "/v1/leases/1/keepalive")["outcome"])
 
     def test_keep_alive(self) -> None:
         """The clock is asked, and says what is left."""
