@@ -7,6 +7,7 @@ import bugs_of_elections as elections
 import bugs_of_logs as logs
 import bugs_of_members as members
 import bugs_of_services as services
+import bugs_of_time as time
 from planted_bug import PlantedBug
 
 BUGS: tuple[PlantedBug, ...] = (
@@ -26,4 +27,7 @@ BUGS: tuple[PlantedBug, ...] = (
     *services.MEMBERS,
     *services.PEERS,
     *services.STORE,
+    *time.LEASES,
+    *time.LEASE_READS,
+    *time.WATCHES,
 )

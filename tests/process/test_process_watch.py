@@ -64,6 +64,7 @@ def revision(node: Node) -> int:
     return int(node.ask("HEAD", "/v1/watch?level=stale").headers["x-hraft-revision"])
 
 
+@pytest.mark.scenario("C11")
 def test_through_the_death_of_a_leader(cluster: Cluster) -> None:
     """A follower's watch does not end with the leader, and goes on at other nodes: every change once and in order."""
     cluster.start(3)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from unittest import TestCase, mock
 
+import pytest
 from twisted.internet.defer import fail
 
 from hraft import limits
@@ -60,6 +61,7 @@ class Case(TestCase):
 class TimeTests(Case):
     """While one node leads."""
 
+    @pytest.mark.scenario("C10")
     def test_ends_with_its_keys_on_every_node(self) -> None:
         """Not before its time, and soon after."""
         lease, other = self.grant(2), self.grant(60, b"other")
@@ -175,6 +177,7 @@ class ReignTests(Case):
             self.assertIsNone(self.cluster.node(node).leases._reign)
             self.assertTrue(self.lives(lease, node))
 
+    @pytest.mark.scenario("C9")
     def test_a_new_leader_gives_all_their_time(self) -> None:
         """It cannot know when its predecessor was last asked: whoever had an answer must not find the lease ended early."""
         lease = self.grant(3)
