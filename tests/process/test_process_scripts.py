@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,11 +56,10 @@ def test_a_script_that_forgets_to_close(tmp_path: Path) -> None:
 def test_ctrl_c(waits: str, tmp_path: Path) -> None:
     """A call that waits ends at once with KeyboardInterrupt; `with` still closes, and the call is not heard of again."""
     caught = "    except KeyboardInterrupt:\n        print('interrupted', flush=True)\n        raise\n"
-    text = f"with client:\n    try:\n        {waits}\n{caught}"
+    text = f"with client:\n    try:\n        print('waits', flush=True)\n        {waits}\n{caught}"
     with script(text, tmp_path, 600) as process:
         assert process.stdout is not None
-        assert "made\n" == process.stdout.readline()
-        time.sleep(0.3)
+        assert ["made\n", "waits\n"] == [process.stdout.readline(), process.stdout.readline()]
         process.send_signal(signal.SIGINT)
         wait_until(lambda: process.poll() is not None, "the script ends", 20)
         out, errors = process.communicate()
