@@ -14,12 +14,12 @@ from typing import Any, NoReturn
 
 import click
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ReactorNotRunning
 from twisted.python.failure import Failure
 
 from hraft import errors
 from hraft.cli.printing import Printing
 from hraft.client import (
-    ClientError,
     Compacted,
     ConditionFailed,
     HraftClient,
@@ -43,6 +43,7 @@ _EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (OutcomeUnknown, UNKNOWN),
     (Refused, REFUSED),
     (Unavailable, UNAVAILABLE),
+    (errors.BadAddress, USAGE),
     (errors.LogCorrupted, NO),
     (errors.Compacted, NO),
     (errors.HraftError, REFUSED),
@@ -59,16 +60,17 @@ class Session:
         self.endpoints = endpoints
         self.timeout_seconds = timeout_seconds
         self.printing = printing
+        self._ended_by = signal.SIGINT
 
     def run(self, body: Body) -> Any:
         """Await `body(client)`, and return what it returns. Ends the process where it fails, with the exit code for that."""
         try:
             return self.outcome_of(body)
-        except (ClientError, ValueError) as error:
+        except (errors.HraftError, ValueError) as error:
             self.fail(error)
         except CancelledError:
             self.printing.flush()
-            sys.exit(128 + signal.SIGINT)
+            sys.exit(128 + self._ended_by)
         except BrokenPipeError:
             self.hang_up()
 
@@ -86,8 +88,10 @@ class Session:
 
         def ended(result: Any) -> None:
             outcome.append(result)
-            if reactor.running:
+            try:
                 reactor.stop()
+            except ReactorNotRunning:
+                pass  # a signal has stopped it already
 
         def interrupted() -> Deferred[Any] | None:
             """Ctrl-C: let the body put away what it has, and wait for that."""
@@ -96,7 +100,12 @@ class Session:
             running[0].cancel()
             return running[0]
 
+        def terminated(*_: object) -> None:
+            self._ended_by = signal.SIGTERM
+            reactor.callFromThread(reactor.stop)
+
         def begin() -> None:
+            signal.signal(signal.SIGTERM, terminated)  # the reactor's own does not tell one signal from another
             running.append(Deferred.fromCoroutine(whole()))
             running[0].addBoth(ended)
 

@@ -110,13 +110,23 @@ def test_a_command_under_a_lock(cluster: Cluster, shell: Shell) -> None:
 
 def test_ctrl_c(cluster: Cluster, shell: Shell) -> None:
     """Of `lock` without a command, and of `elect`: what was held is free at once, and not after its time."""
-    for words in (("lock", "job", "--ttl", "600"), ("elect", "job", "me", "--ttl", "600")):
-        holder = shell.begin(*words)
-        assert holder.stdout is not None
-        assert b"fencing token" in holder.stdout.readline()
-        holder.send_signal(signal.SIGINT)
-        assert holder.wait(60) == 130
+    for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+        for words in (("lock", "job", "--ttl", "600"), ("elect", "job", "me", "--ttl", "600")):
+            holder = shell.begin(*words)
+            assert holder.stdout is not None
+            assert b"fencing token" in holder.stdout.readline()
+            holder.send_signal(number)
+            _, complaint = holder.communicate(timeout=60)
+            assert (code, b"") == (holder.returncode, complaint)
     assert shell.run("lock", "job", "--wait", "5", "--", "true").returncode == 0
+
+
+def test_addresses_that_are_none(shell: Shell) -> None:
+    """A slip in `-e` is the command line's fault: one line, and code 2."""
+    for endpoints in ("", "nonsense:", "ftp://localhost", "http://localhost:99999"):
+        done = shell.run("-e", endpoints, "get", "key")
+        assert (2, 1) == (done.returncode, done.stderr.count(b"\n")), done
+        assert b"write " in done.stderr or b"must be" in done.stderr, done
 
 
 def _processes_of(session: int) -> list[str]:
