@@ -9,7 +9,7 @@ import click
 
 from hraft.cli.printing import Printing, field, shortened, shown
 from hraft.cli.session import NO, Session, pass_session
-from hraft.client import Change, Event, HraftClient, KeyValue
+from hraft.client import Change, Event, HraftClient, KeyNotFound, KeyValue
 
 LEVELS = click.Choice(["linearizable", "lease", "stale"])
 level_option = click.option(
@@ -47,9 +47,7 @@ def get(session: Session, key: str, level: Any, raw: bool) -> None:
 
     pair, printing = session.run(body), session.printing
     if pair is None:
-        if not printing.is_json:
-            click.echo(f"hraft: there is no key {shown(bytes_of(key))}", err=True)
-        sys.exit(NO)
+        session.fail(KeyNotFound(f"there is no key {shown(bytes_of(key))}", "" if not printing.is_json else "key_not_found"))
     if printing.is_json:
         printing.document(record(pair))
     elif raw:

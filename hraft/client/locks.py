@@ -34,6 +34,11 @@ class Lock:
         self._fence: Fence | None = None
 
     @property
+    def _shown(self) -> str:
+        """Its name for people."""
+        return repr(self._name if isinstance(self._name, str) else self._name.decode("utf-8", "backslashreplace"))
+
+    @property
     def is_held(self) -> bool:
         """Whether it is held, for all that is known here. Only a guarded write is sure of it."""
         return self._fence is not None and self._place is not None and self._place.lease.is_held
@@ -42,14 +47,14 @@ class Lock:
     def fence(self) -> Fence:
         """The proof of having the lock. Raises LockLost without it."""
         if self._fence is None or not self.is_held:
-            raise LockLost(f"the lock {self._name!r} is not held")
+            raise LockLost(f"the lock {self._shown} is not held")
         return self._fence
 
     @property
     def lease(self) -> Lease:
         """The lease on which it hangs; `lease.on_lost` tells when that ends. Raises LockLost without one."""
         if self._place is None:
-            raise LockLost(f"the lock {self._name!r} is not held")
+            raise LockLost(f"the lock {self._shown} is not held")
         return self._place.lease
 
     def on_lost(self, callback: Callable[[], object]) -> None:
@@ -60,7 +65,7 @@ class Lock:
         """Wait for the lock, for ever by default; 0: take it only if it is free. Raises LockTimeout, LockLost, Unavailable."""
         if self._place is not None:
             if self.is_held:
-                raise RuntimeError(f"the lock {self._name!r} is held already")
+                raise RuntimeError(f"the lock {self._shown} is held already")
             await self.release()
         lease = await self._client.lease(self._ttl_seconds)
         place = self._place = Place(self._client, self._name, lease.keep(), self._value)
@@ -76,10 +81,10 @@ class Lock:
                 raise LeaseLost("the lease was lost in the meantime")
         except TimedOut as error:
             await self.release()
-            raise LockTimeout(f"others hold the lock {self._name!r}: {error}") from error
+            raise LockTimeout(f"others hold the lock {self._shown}: {error}") from error
         except LeaseLost as error:
             await self.release()
-            raise LockLost(f"the place in the queue for the lock {self._name!r} was lost: {error}") from error
+            raise LockLost(f"the place in the queue for the lock {self._shown} was lost: {error}") from error
         except BaseException:
             # Whoever cancels this does not wait for the cluster; without anybody who keeps it alive the lease ends by itself.
             await self.release()
@@ -104,7 +109,7 @@ class Lock:
             return done
         own = done.results[0] if done.results else None
         if not (isinstance(own, GetDone) and own.pairs and own.pairs[0].create_revision == fence.revision):
-            raise LockLost(f"the lock {self._name!r} was lost, and nothing was done")
+            raise LockLost(f"the lock {self._shown} was lost, and nothing was done")
         return TxnResult(False, done.revision, done.results[1:])
 
     async def put(self, key: str | bytes, value: str | bytes) -> TxnResult:

@@ -99,6 +99,8 @@ class GetTests(TestCase):
         """Exit code 1, and nothing on stdout that could be taken for a value."""
         result, out = run(DoubleClient(get=None), "get", "a")
         self.assertEqual((1, "", "hraft: there is no key a\n"), (result.exit_code, out, result.stderr))
+        result, out = run(DoubleClient(get=None), "get", "a", is_json=True)
+        self.assertEqual((1, "", "key_not_found"), (result.exit_code, out, json.loads(result.stderr)["error"]))
 
     def test_the_level_is_passed_on(self) -> None:
         """A stale read must be asked for, and only then."""
