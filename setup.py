@@ -28,8 +28,8 @@ setup(
         "treq>=24.9.1",
         "msgspec>=0.19",
         "sortedcontainers>=2.4",
-        "click>=8.1",
-        "rich>=13",
+        "click>=8.2",
+        "rich>=13.9.4",
         # Where it is missing HTTP is slower, and no different.
         "httptools>=0.6.4; platform_python_implementation == 'CPython'",
     ],

@@ -19,7 +19,7 @@ from hraft.simulation.history import MISSING, Kind, Seen, Written
 from hraft.simulation.story import Violation
 
 #: What is asked, and how often.
-_WEIGHTS = {"read": 30, "read several": 6, "delete": 6, "write several": 6, "compare and set": 16, "write": 36}
+_WEIGHTS = {"read": 30, "read several": 6, "delete": 6, "write several": 6, "compare and set": 10, "write": 42}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def draw(random: Random, keys: Sequence[str], value: str, known: Mapping[str, Se
     if what == "write several" and len(some) > 1:
         return Asking(Kind.SET, some, (value,) * 2, command=SetMany(tuple((name.encode(), value.encode()) for name in some)))
     if what == "compare and set":
-        return _compare_and_set(random.choice((some, (key,), (key,))), value, known)
+        return _compare_and_set((key,), value, known)
     return Asking(Kind.SET, (key,), (value,), command=Set(key.encode(), value.encode()))
 
 

@@ -18,7 +18,7 @@ from hraft.simulation.order_search import Search
 from hraft.simulation.timeline import describe, timeline
 
 #: What one history may cost, in calls of `Model.step`. Reaching it is a failure: nothing was shown.
-STEPS_COUNT = 2_000_000
+STEPS_COUNT = 10_000_000
 SHOWN_OPERATIONS_COUNT = 16
 
 
