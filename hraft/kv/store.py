@@ -63,9 +63,6 @@ class KeyValueStore:
             decoded = decode_command(command)
         except BadCommand:
             return UNKNOWN_COMMAND
-        if isinstance(decoded, Set):
-            self._keyspace.set(decoded.key, decoded.value)
-            return Written(self._keyspace.revision, 1)
         if isinstance(decoded, Once):
             return self._once(index, decoded)
         return self._apply(index, decoded)
@@ -151,11 +148,11 @@ class KeyValueStore:
 
     def _apply(self, index: int, command: Simple) -> Result:
         keyspace = self._keyspace
-        if isinstance(command, Transaction):
-            return transact(keyspace, command)
         if isinstance(command, Set):
             keyspace.set(command.key, command.value)
             return Written(keyspace.revision, 1)
+        if isinstance(command, Transaction):
+            return transact(keyspace, command)
         if isinstance(command, SetMany):
             keyspace.put_many(command.pairs)
             return Written(keyspace.commit(), len(command.pairs))

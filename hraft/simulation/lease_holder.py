@@ -6,8 +6,9 @@ A lease never ends before the time that its holder was promised, and ends some t
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from twisted.python.failure import Failure
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from hraft.simulation.node import SimulatedNode
     from hraft.simulation.world import World
 
+#: What is asked of a node, in its process.
+_Ask: TypeAlias = "Callable[[SimulatedNode], None]"
 _TTLS_SECONDS = (1, 2, 4)
 _THINK_SECONDS = 2.0
 #: Asking again after an answer that did not come.
@@ -147,13 +150,13 @@ class LeaseHolder:
 
     # --- asking ----------------------------------------------------------------------------------
 
-    def _later(self, seconds: float, ask: object) -> None:
+    def _later(self, seconds: float, ask: _Ask) -> None:
         """Ask some node after so long, and begin anew if there is no answer."""
         self._request += 1
         self._world.clock.schedule(seconds, None, self._ask, (self._request, ask))
         self._world.clock.schedule(seconds + _PATIENCE_SECONDS, None, self._give_up, (self._request,))
 
-    def _ask(self, request: int, ask: object) -> None:
+    def _ask(self, request: int, ask: _Ask) -> None:
         up = self._world.up()
         if request != self._request or self._is_over or not up:
             return
@@ -161,15 +164,15 @@ class LeaseHolder:
         assert node.life is not None
         node.life.process.callLater(0, self._in_process, node, request, ask)
 
-    def _in_process(self, node: SimulatedNode, request: int, ask: object) -> None:
+    def _in_process(self, node: SimulatedNode, request: int, ask: _Ask) -> None:
         if request == self._request and not self._is_over:
-            ask(node)  # type: ignore[operator]
+            ask(node)
 
     def _give_up(self, request: int) -> None:
         if request == self._request and not self._is_over:
             self.start()
 
-    def _submit(self, node: SimulatedNode, command: bytes, done: object) -> None:
+    def _submit(self, node: SimulatedNode, command: bytes, done: Callable[[Applied], None]) -> None:
         self._count += 1
         attempt = self._world.oracle.attempt(self._name, unlike_any_other(command, f"{self._name}-{self._count}"))
         request = self._request
@@ -177,7 +180,7 @@ class LeaseHolder:
         def answered(applied: Applied) -> None:
             self._world.oracle.done(attempt, applied.index, applied.result)
             if request == self._request:
-                done(applied)  # type: ignore[operator]
+                done(applied)
 
         asked = node.service.submit(attempt.command).addCallback(answered)
         asked.addErrback(self._failed, request, attempt).addErrback(self._world.broken)
