@@ -13,13 +13,12 @@ from uuid import uuid4
 
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, fail, maybeDeferred
-from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from hraft.addresses import parse_advertised
-from hraft.admission import Admission, ask_over_http
+from hraft.coming_in import ComingIn
 from hraft.endpoints import Listener, client_endpoint, listen
-from hraft.errors import BadAddress, ChangeRefused, DirectoryUnusable, HraftError, PortUnusable, ProposalDropped, ReadFailed
+from hraft.errors import BadAddress, DirectoryUnusable, HraftError, PortUnusable, ProposalDropped, ReadFailed
 from hraft.interfaces import PeerIdentity, StateMachine, Storage
 from hraft.kv.store import KeyValueStore
 from hraft.leases import LeaseClock
@@ -38,11 +37,6 @@ from hraft.web.site import HttpSite, connections_count
 
 #: How long the web may take to deliver its last answers when the node stops.
 DRAIN_TIMEOUT_SECONDS = 1.0
-SECONDS_BETWEEN_LOOKS = 0.05
-#: A node that waits for a leader says so after this time, and then half as often each time.
-SILENCE_SECONDS = 10.0
-#: Asking again to be taken in is harmless, and is done in case that the first asking was lost on its way.
-SECONDS_BETWEEN_ASKING = 20.0
 
 _log = Logger(namespace="hraft.assembly")
 
@@ -115,7 +109,8 @@ class HraftService(Service):
             self._let_go()
             raise
         super().startService()  # type: ignore[no-untyped-call]
-        self._coming_in = Deferred.fromCoroutine(self._come_in())
+        coming_in = ComingIn(self._reactor, self.settings, self._node_id, self._enter)
+        self._coming_in = Deferred.fromCoroutine(coming_in.come_in(self.node))
         self._coming_in.addErrback(self._could_not_come_in)
         self._backups.startService()
 
@@ -198,74 +193,11 @@ class HraftService(Service):
 
     # --- coming in -------------------------------------------------------------------------------
 
-    async def _come_in(self) -> None:
-        """From listening to being a voter that knows its leader, which is what "started" means."""
-        if self.node is None or self._is_on_its_way_in(self.node):
-            node = await self._be_admitted()
-        else:
-            node = self.node
-            await self._tell_new_address(node)
-        await self._wait_until_led(node)
-        _log.info(
-            "{node}: hraft started successfully, listening on http://{http_address}",
-            node=node.node_id,
-            http_address=node.http_address,
-            raft_address=node.raft_address,
-            cluster=node.cluster_id,
-        )
-
-    def _is_on_its_way_in(self, node: NodeService) -> bool:
-        """Whether it must ask (again). Some log is no proof: it may have come by a change that was rolled back, after which
-        nobody knows this node any more."""
-        is_voter = node.status().configuration.is_voter(node.node_id)
-        return node.has_empty_log or (bool(self.settings.join_targets) and not is_voter)
-
-    async def _be_admitted(self) -> NodeService:
-        admission = self._admission()
-        if self.node is None:
-            cluster_id = self._remember(await admission.cluster_id())
-            self._start_node(cluster_id, bootstrap=False)
+    def _enter(self, cluster_id: str) -> NodeService:
+        """This node is of that cluster from now on; whether a member, the cluster decides."""
+        self._start_node(self._remember(cluster_id), bootstrap=False)
         assert self.node is not None
-        await admission.check_cluster(self.node.cluster_id)
-        node, member = self.node, self.node.when_member()
-        while not member.called:
-            await admission.ask_to_join(lambda: node.has_empty_log)
-            await self._either(member, SECONDS_BETWEEN_ASKING)
-        return node
-
-    async def _tell_new_address(self, node: NodeService) -> None:
-        """The others find a member where the configuration says. One that has moved must tell them."""
-        known = node.status().configuration.members.get(node.node_id)
-        if known is None or known == node.raft_address:
-            return
-        fields = {"node": node.node_id, "known": known, "raft_address": node.raft_address}
-        if not self.settings.join_targets:
-            _log.warn("{node}: the cluster knows this node at {known}, not at {raft_address}; say --join to tell it", **fields)
-            return
-        _log.info("{node}: tells the cluster that it has moved from {known} to {raft_address}", **fields)
-        try:
-            await self._admission().ask_to_join(lambda: False)
-        except ChangeRefused as error:
-            _log.error("{node}: goes on without its new address: {reason}", reason=str(error), **fields)
-
-    def _admission(self) -> Admission:
-        ask, settings = ask_over_http(self._reactor), self.settings
-        return Admission(self._reactor, ask, settings.join_targets, self._node_id, settings.raft_address)
-
-    async def _wait_until_led(self, node: NodeService) -> None:
-        member, silence_seconds = node.when_member(), SILENCE_SECONDS
-        next_words = self._reactor.seconds() + silence_seconds
-        while not member.called or node.leader() is None:
-            await deferLater(self._reactor, SECONDS_BETWEEN_LOOKS)
-            if self._reactor.seconds() >= next_words:
-                silence_seconds *= 2
-                next_words = self._reactor.seconds() + silence_seconds
-                _log.warn("{node}: has not started yet: no majority of the cluster answers", node=node.node_id)
-
-    async def _either(self, event: Deferred[None], seconds: float) -> None:
-        deadline = self._reactor.seconds() + seconds
-        while not event.called and self._reactor.seconds() < deadline:
-            await deferLater(self._reactor, SECONDS_BETWEEN_LOOKS)
+        return self.node
 
     def _could_not_come_in(self, failure: Any) -> None:
         """For good: another cluster, a refusal, a disk that failed. Being stopped meanwhile is no failure."""

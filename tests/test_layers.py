@@ -39,11 +39,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "settings": {"addresses", "interfaces"},
     "options": {*BASE, "__init__", "addresses", "interfaces", "settings"},
     "admission": {*BASE, "addresses", "endpoints"},
+    "coming_in": {*BASE, "admission", "service", "settings"},
     "waiting_room": {"web"},
     "scheduled_backups": {*SHAPES, "storage", "service", "settings"},
     "assembly": {
         *{*SHAPES, "codec", "kv", "storage", "peers", "service", "leases", "web"},
-        *{"addresses", "endpoints", "process", "settings", "admission", "waiting_room", "scheduled_backups"},
+        *{"addresses", "endpoints", "process", "settings", "coming_in", "waiting_room", "scheduled_backups"},
     },
     "tap": {*BASE, "options", "process", "log_file", "assembly"},
 }

@@ -4,7 +4,8 @@ Knows the contracts of `hraft.interfaces`; never a file, a socket or the key-val
 """
 
 from hraft.interfaces import ReadLevel
-from hraft.service.node_service import LeaderHint, NodeService
+from hraft.service.node_service import NodeService
 from hraft.service.proposals import Applied
+from hraft.service.view import LeaderHint
 
 __all__ = ["Applied", "LeaderHint", "NodeService", "ReadLevel"]

@@ -7,7 +7,6 @@ and the files beside it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -31,7 +30,7 @@ from hraft.interfaces import (
     Transport,
 )
 from hraft.raft.entry import Snapshot
-from hraft.raft.ready import NodeStatus, Role
+from hraft.raft.ready import Role
 from hraft.service.backup import Backup
 from hraft.service.events import Events
 from hraft.service.observers import Observers
@@ -41,22 +40,14 @@ from hraft.service.requests import Requests, check_question
 from hraft.service.running import Running
 from hraft.service.stopping import stop
 from hraft.service.surroundings import RunInThread, Surroundings, check_clock
+from hraft.service.view import NodeView
 
 _HALTED = "this node has met a failure and must stop"
 _TIMING = Timing()
 _SNAPSHOT_POLICY = SnapshotPolicy()
 
 
-@dataclass(frozen=True, slots=True)
-class LeaderHint:
-    """Where the leader is. `http_address` is None until it has said so."""
-
-    node_id: str
-    raft_address: str
-    http_address: str | None
-
-
-class NodeService(Service):
+class NodeService(NodeView, Service):
     """One member of a cluster, or one that asks to become one."""
 
     def __init__(
@@ -87,11 +78,7 @@ class NodeService(Service):
         empty log becomes that of a new cluster with this node as its only voter. `encode_result` and `decode_result` carry
         the state machine's results from the leader to the node that a client asked.
         """
-        self.node_id = node_id
-        self.cluster_id = cluster_id
-        self.raft_address = raft_address
-        self.http_address = http_address
-        self._around = Surroundings(
+        around = Surroundings(
             clock=clock,
             node_id=node_id,
             cluster_id=cluster_id,
@@ -104,12 +91,11 @@ class NodeService(Service):
             timing=timing,
             snapshot_policy=snapshot_policy,
         )
-        self._state_machine = state_machine
+        super().__init__(around, raft_address, http_address, state_machine)
         self._bootstrap = bootstrap
         self._requests = Requests(encode_result)
         self._decode_result = decode_result
         self._events = Events(node_id)
-        self._running: Running | None = None
         self._observers = Observers(self._events)
         #: Why nothing is taken in: not started yet, stopping, or halted.
         self._closed_reason = "this node has not started"
@@ -198,56 +184,6 @@ class NodeService(Service):
         except HraftError as error:
             return fail(error)
 
-    # --- what is so ------------------------------------------------------------------------------
-
-    def status(self) -> NodeStatus:
-        """One look at the node; `applied_index` is what its state machine has seen."""
-        running = self._started()
-        return replace(running.node.status(), applied_index=running.applying.applied_id.index)
-
-    def age_seconds(self) -> float | None:
-        """How old what this node serves may be: since when it lacks nothing that was acknowledged. None: it never was in touch.
-
-        By the clock, pauses included. A leader's is certain; a follower believes its leader, which may be cut off from the
-        others for an election timeout before it notices, and does not know how long a message took.
-        """
-        return self._started().age_seconds()
-
-    def leader(self) -> LeaderHint | None:
-        """Who leads, if that is known and it is a member (C6)."""
-        running = self._started()
-        leader_id = running.leader_id
-        if leader_id is None:
-            return None
-        return LeaderHint(leader_id, running.node.configuration.members[leader_id], self.http_address_of(leader_id))
-
-    def http_address_of(self, node_id: str) -> str | None:
-        """Where a member says it serves HTTP (`host:port`), if it has said so."""
-        return self.http_address if node_id == self.node_id else self._around.transport.http_address(node_id)
-
-    @property
-    def term(self) -> int:
-        """Raft's current term, for less than the whole status costs."""
-        return self._started().node.state.term
-
-    @property
-    def tick_seconds(self) -> float:
-        return self._around.timing.tick_seconds
-
-    @property
-    def state_machine(self) -> StateMachine:
-        """The present one: a received snapshot puts another in its place, so it is not to be kept."""
-        return self._state_machine if self._running is None else self._running.applying.state_machine
-
-    @property
-    def has_empty_log(self) -> bool:
-        """No entry and no snapshot: this node never was a member of a cluster."""
-        return self._started().node.last_index == 0
-
-    def when_member(self) -> Deferred[None]:
-        """Fires when this node has applied a configuration in which it is a voter; never fires if it stops before."""
-        return self._started().when_member()
-
     # --- peers -----------------------------------------------------------------------------------
 
     def _request(self, sender: str, request: Request) -> Deferred[Any]:
@@ -301,11 +237,6 @@ class NodeService(Service):
         self._events.broken(Failure())
         self._halt("a defect in hraft")
         return OutcomeUnknown("this node met a defect and stopped")
-
-    def _started(self) -> Running:
-        if self._running is None:
-            raise RuntimeError(f"the service of node {self.node_id!r} has not been started")
-        return self._running
 
     def _open(self, refusal: Callable[[str], HraftError]) -> Running:
         if self._closed_reason or self._running is None:

@@ -1,0 +1,104 @@
+"""A node's way into its cluster, from listening to being a voter that knows its leader: which is what "started" means.
+
+Knows nothing of directories and ports; how a cluster is asked is in `hraft.admission`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+
+from hraft.admission import Admission, ask_over_http
+from hraft.errors import ChangeRefused
+from hraft.service import NodeService
+from hraft.settings import NodeSettings
+
+SECONDS_BETWEEN_LOOKS = 0.05
+#: A node that waits for a leader says so after this time, and then half as often each time.
+SILENCE_SECONDS = 10.0
+#: Asking again to be taken in is harmless, and is done in case that the first asking was lost on its way.
+SECONDS_BETWEEN_ASKING = 20.0
+
+_log = Logger(namespace="hraft.coming_in")
+
+
+class ComingIn:
+    """One node's, once. `enter(cluster id)` makes the node of that cluster, durably."""
+
+    def __init__(self, reactor: Any, settings: NodeSettings, node_id: str, enter: Callable[[str], NodeService]) -> None:
+        self._reactor = reactor
+        self._settings = settings
+        self._node_id = node_id
+        self._enter = enter
+
+    async def come_in(self, node: NodeService | None) -> None:
+        """From listening to being a voter that knows its leader. `node` is None while its cluster is not known.
+
+        Raises ChangeRefused and WrongPeer, and what `enter` raises.
+        """
+        if node is None or self._is_on_its_way_in(node):
+            node = await self._be_admitted(node)
+        else:
+            await self._tell_new_address(node)
+        await self._wait_until_led(node)
+        _log.info(
+            "{node}: hraft started successfully, listening on http://{http_address}",
+            node=node.node_id,
+            http_address=node.http_address,
+            raft_address=node.raft_address,
+            cluster=node.cluster_id,
+        )
+
+    def _is_on_its_way_in(self, node: NodeService) -> bool:
+        """Whether it must ask (again). Some log is no proof: it may have come by a change that was rolled back, after which
+        nobody knows this node any more."""
+        is_voter = node.status().configuration.is_voter(node.node_id)
+        return node.has_empty_log or (bool(self._settings.join_targets) and not is_voter)
+
+    async def _be_admitted(self, known: NodeService | None) -> NodeService:
+        admission = self._admission()
+        node = self._enter(await admission.cluster_id()) if known is None else known
+        await admission.check_cluster(node.cluster_id)
+        member = node.when_member()
+        while not member.called:
+            await admission.ask_to_join(lambda: node.has_empty_log)
+            await self._either(member, SECONDS_BETWEEN_ASKING)
+        return node
+
+    async def _tell_new_address(self, node: NodeService) -> None:
+        """The others find a member where the configuration says. One that has moved must tell them."""
+        known = node.status().configuration.members.get(node.node_id)
+        if known is None or known == node.raft_address:
+            return
+        fields = {"node": node.node_id, "known": known, "raft_address": node.raft_address}
+        if not self._settings.join_targets:
+            _log.warn("{node}: the cluster knows this node at {known}, not at {raft_address}; say --join to tell it", **fields)
+            return
+        _log.info("{node}: tells the cluster that it has moved from {known} to {raft_address}", **fields)
+        try:
+            await self._admission().ask_to_join(lambda: False)
+        except ChangeRefused as error:
+            _log.error("{node}: goes on without its new address: {reason}", reason=str(error), **fields)
+
+    def _admission(self) -> Admission:
+        ask, settings = ask_over_http(self._reactor), self._settings
+        return Admission(self._reactor, ask, settings.join_targets, self._node_id, settings.raft_address)
+
+    async def _wait_until_led(self, node: NodeService) -> None:
+        member, silence_seconds = node.when_member(), SILENCE_SECONDS
+        next_words = self._reactor.seconds() + silence_seconds
+        while not member.called or node.leader() is None:
+            await deferLater(self._reactor, SECONDS_BETWEEN_LOOKS)
+            if self._reactor.seconds() >= next_words:
+                silence_seconds *= 2
+                next_words = self._reactor.seconds() + silence_seconds
+                _log.warn("{node}: has not started yet: no majority of the cluster answers", node=node.node_id)
+
+    async def _either(self, event: Deferred[None], seconds: float) -> None:
+        deadline = self._reactor.seconds() + seconds
+        while not event.called and self._reactor.seconds() < deadline:
+            await deferLater(self._reactor, SECONDS_BETWEEN_LOOKS)
