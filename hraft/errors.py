@@ -108,3 +108,10 @@ class PortUnusable(HraftError):
 
 class BadAddress(HraftError):
     """An address does not read as host:port, :port, [v6]:port or an endpoint string."""
+
+
+# --- users ---------------------------------------------------------------------------------------
+
+
+class BadUserFile(HraftError):
+    """A file of users or credentials cannot be used: the message names the file, the line and the reason, and no secret."""

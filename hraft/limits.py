@@ -175,3 +175,27 @@ CLIENT_WATCH_BYTES = 1024 * 1024
 #: Three marks of progress that did not come.
 CLIENT_WATCH_SILENCE_SECONDS = 45.0
 CLIENT_LEASE_TTL_SECONDS = 15
+
+# --- users and their logins ----------------------------------------------------------------------
+USERS_COUNT = 1_000
+USER_TOKENS_COUNT = 16
+USER_RULES_COUNT = 256
+USER_FILE_BYTES = 4 * 1024 * 1024
+#: An Authorization header that is longer is no login.
+LOGIN_BYTES = 2048
+#: Logins that were found right, so that a password is not hashed for each request.
+LOGINS_KEPT_COUNT = 4096
+#: Passwords that wait to be hashed, one after the other, and those of one client among them.
+LOGINS_WAITING_COUNT = 64
+LOGINS_WAITING_PER_CLIENT_COUNT = 8
+#: Wrong logins before one has to wait: for one user from one address, from one address, and from everywhere; and how many
+#: seconds give back one of each. Whoever is known to be right never waits.
+FAILED_LOGINS_OF_USER_COUNT, FAILED_LOGIN_OF_USER_SECONDS = 10, 6.0
+FAILED_LOGINS_OF_ADDRESS_COUNT, FAILED_LOGIN_OF_ADDRESS_SECONDS = 50, 2.0
+FAILED_LOGINS_COUNT, FAILED_LOGIN_SECONDS = 500, 0.1
+#: Addresses, and users at addresses, whose failures are counted. When there are more the oldest is forgotten.
+FAILED_LOGINS_KEPT_COUNT = 8192
+#: How often the file of users is looked at.
+USER_FILE_LOOK_SECONDS = 2.0
+#: Different spellings of Host that were found good.
+HOSTS_KEPT_COUNT = 256

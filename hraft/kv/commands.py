@@ -5,7 +5,7 @@
     {"op":"set_many","pairs":[{"key":"a","value":"1"},{"key_base64":"/w==","value":"2"}]}
     {"op":"txn", ...}                                                       see hraft.kv.transactions
     {"op":"lease_grant","ttl_seconds":10}   {"op":"lease_revoke","lease":17}   {"op":"lease_expire","leases":[17,21]}
-    {"op":"session_open"}   {"op":"session_close","client":5}
+    {"op":"session_open"}   {"op":"session_close","client":5}        "owner":"ada" where users are known; lease_grant too
     {"op":"once","client":5,"serial":1,"command":{"op":"set", ...}}
 
 Keys and values are bytes; `hraft.kv.texts` says how they are written. Knows nothing of the store's contents.
@@ -46,10 +46,13 @@ class SetMany(msgspec.Struct, frozen=True):
     pairs: tuple[tuple[bytes, bytes], ...]
 
 
-class GrantLease(msgspec.Struct, frozen=True, gc=False, tag_field="op", tag="lease_grant", forbid_unknown_fields=True):
-    """Make a lease: keys attached to it go when it ends. Its id is the index of this entry."""
+class GrantLease(
+    msgspec.Struct, frozen=True, gc=False, tag_field="op", tag="lease_grant", forbid_unknown_fields=True, omit_defaults=True
+):
+    """Make a lease: keys attached to it go when it ends. Its id is the index of this entry, its owner the user who asked."""
 
     ttl_seconds: _Positive
+    owner: str = ""
 
 
 class RevokeLease(msgspec.Struct, frozen=True, gc=False, tag_field="op", tag="lease_revoke", forbid_unknown_fields=True):
@@ -64,8 +67,12 @@ class ExpireLeases(msgspec.Struct, frozen=True, tag_field="op", tag="lease_expir
     leases: tuple[_Positive, ...]
 
 
-class OpenSession(msgspec.Struct, frozen=True, gc=False, tag_field="op", tag="session_open", forbid_unknown_fields=True):
+class OpenSession(
+    msgspec.Struct, frozen=True, gc=False, tag_field="op", tag="session_open", forbid_unknown_fields=True, omit_defaults=True
+):
     """Make a client known, whose writes are to be done exactly once (Section 6.3). Its id is the index of this entry."""
+
+    owner: str = ""
 
 
 class CloseSession(msgspec.Struct, frozen=True, gc=False, tag_field="op", tag="session_close", forbid_unknown_fields=True):

@@ -11,20 +11,21 @@ from hraft import limits
 
 
 class Lease:
-    """One of them. Of `keys` only the names matter, not their order."""
+    """One of them. Of `keys` only the names matter, not their order. `owner`: the user who asked for it, "" for nobody."""
 
-    __slots__ = ("keys", "ttl_seconds")
+    __slots__ = ("keys", "owner", "ttl_seconds")
 
-    def __init__(self, ttl_seconds: int) -> None:
+    def __init__(self, ttl_seconds: int, owner: str = "") -> None:
         self.ttl_seconds = ttl_seconds
+        self.owner = owner
         self.keys: dict[bytes, None] = {}
 
 
 class Leases:
     """All that have not ended, by id. An id is the index of the entry that made it, so later ones are higher."""
 
-    def __init__(self, ttls_seconds: dict[int, int] | None = None) -> None:
-        self._leases = {lease: Lease(ttl_seconds) for lease, ttl_seconds in (ttls_seconds or {}).items()}
+    def __init__(self) -> None:
+        self._leases: dict[int, Lease] = {}
 
     def __len__(self) -> int:
         return len(self._leases)
@@ -42,12 +43,12 @@ class Leases:
         found.reverse()
         return found
 
-    def ttls_seconds(self) -> dict[int, int]:
-        """A copy: each lease and its time, in the order of their ids."""
-        return {lease: found.ttl_seconds for lease, found in self._leases.items()}
+    def listed(self) -> list[tuple[int, int, str]]:
+        """A copy: each lease, its time and its owner, in the order of their ids."""
+        return [(lease, found.ttl_seconds, found.owner) for lease, found in self._leases.items()]
 
-    def grant(self, lease: int, ttl_seconds: int) -> None:
-        self._leases[lease] = Lease(ttl_seconds)
+    def grant(self, lease: int, ttl_seconds: int, owner: str = "") -> None:
+        self._leases[lease] = Lease(ttl_seconds, owner)
 
     def end(self, lease: int) -> list[bytes]:
         """Forget a lease if it is there; returns the keys that end with it, in order."""

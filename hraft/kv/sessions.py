@@ -26,12 +26,13 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Session:
-    """One client. Serials up to `floor` are expired, unless their answers are here."""
+    """One client. Serials up to `floor` are expired, unless their answers are here. `owner`: its user, "" for nobody."""
 
-    __slots__ = ("answers", "floor")
+    __slots__ = ("answers", "floor", "owner")
 
-    def __init__(self, floor: int = 0) -> None:
+    def __init__(self, floor: int = 0, owner: str = "") -> None:
         self.floor = floor
+        self.owner = owner
         #: By serial, in the order in which they were done.
         self.answers: dict[int, Answer] = {}
 
@@ -47,9 +48,14 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._sessions)
 
-    def open(self, client: int) -> None:
+    def owner(self, client: int) -> str | None:
+        """Whose client it is; it never becomes another's. None: there is no such client (any more)."""
+        session = self._sessions.get(client)
+        return None if session is None else session.owner
+
+    def open(self, client: int, owner: str = "") -> None:
         """Make a client known. Others may have to go for it."""
-        self._sessions[client] = Session()
+        self._sessions[client] = Session(owner=owner)
         self._size_bytes += _OVERHEAD_BYTES
         self._expire()
 
@@ -93,13 +99,13 @@ class Sessions:
 
     # --- snapshots -------------------------------------------------------------------------------
 
-    def listed(self) -> list[tuple[int, int, dict[int, Answer]]]:
-        """Each client with its floor and answers; all copies, the longest unused first."""
-        return [(client, session.floor, session.answers.copy()) for client, session in self._sessions.items()]
+    def listed(self) -> list[tuple[int, int, str, dict[int, Answer]]]:
+        """Each client with its floor, owner and answers; all copies, the longest unused first."""
+        return [(client, each.floor, each.owner, each.answers.copy()) for client, each in self._sessions.items()]
 
-    def restore(self, client: int, floor: int) -> None:
+    def restore(self, client: int, floor: int, owner: str = "") -> None:
         """The next client of a snapshot."""
-        self._sessions[client] = Session(floor)
+        self._sessions[client] = Session(floor, owner)
         self._size_bytes += _OVERHEAD_BYTES
 
     def restore_answer(self, client: int, serial: int, digest: bytes, result: Result) -> None:

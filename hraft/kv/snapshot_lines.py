@@ -26,7 +26,7 @@ from hraft.kv.keyspace import Keyspace
 from hraft.kv.leases import Leases
 from hraft.kv.records import Record
 from hraft.kv.results import Result
-from hraft.kv.sessions import Answer, Sessions
+from hraft.kv.sessions import Sessions
 from hraft.kv.texts import Base64, Text, joined, split
 
 #: What is written. Format 1 had keys only, and is read still.
@@ -68,15 +68,17 @@ class _Key(msgspec.Struct, forbid_unknown_fields=True, gc=False, kw_only=True, o
     lease: _Count = 0
 
 
-class _Lease(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+class _Lease(msgspec.Struct, forbid_unknown_fields=True, gc=False, omit_defaults=True):
     lease: _Positive
     ttl_seconds: _Positive
+    owner: str = ""
 
 
-class _Session(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+class _Session(msgspec.Struct, forbid_unknown_fields=True, gc=False, omit_defaults=True):
     client: _Positive
     floor: _Count
     answers: _Count
+    owner: str = ""
 
 
 class _Answer(msgspec.Struct, forbid_unknown_fields=True):
@@ -103,7 +105,7 @@ class State:
         self.revision = keyspace.revision
         self.keys: Sequence[bytes] = list(keyspace.keys)
         self.records = keyspace.records.copy()
-        self.ttls_seconds = keyspace.leases.ttls_seconds()
+        self.leases = keyspace.leases.listed()
         self.sessions = sessions.listed()
         self.events = keyspace.history.events()
         self.oldest_revision = keyspace.history.oldest_revision
@@ -111,14 +113,16 @@ class State:
 
 def encode_lines(state: State) -> Iterator[bytes]:
     """The lines, made one by one as they are asked for."""
-    counts = len(state.keys), len(state.ttls_seconds), len(state.sessions), len(state.events)
+    counts = len(state.keys), len(state.leases), len(state.sessions), len(state.events)
     yield _encoder.encode(_Header(STORE_FORMAT, state.revision, *counts, state.oldest_revision))
     for key in state.keys:
         yield _encoder.encode(_key_line(key, state.records[key]))
-    for lease, ttl_seconds in state.ttls_seconds.items():
-        yield _encoder.encode(_Lease(lease, ttl_seconds))
-    for client, floor, answers in state.sessions:
-        yield from _session_lines(client, floor, answers)
+    for lease in state.leases:
+        yield _encoder.encode(_Lease(*lease))
+    for client, floor, owner, answers in state.sessions:
+        yield _encoder.encode(_Session(client, floor, len(answers), owner))
+        for serial, answer in answers.items():
+            yield _encoder.encode(_Answer(serial, answer.digest, answer.result))
     for event in state.events:
         key_text, key_base64 = split(event.key)
         line = _Event(event.revision, key_text, key_base64, _record_line(event.record), _record_line(event.previous))
@@ -224,17 +228,16 @@ def _read_keys(reading: _Reading, header: _Header, keyspace: Keyspace) -> list[t
 
 
 def _read_leases(reading: _Reading, header: _Header, keyspace: Keyspace, leased: list[tuple[bytes, int]]) -> None:
-    ttls_seconds: dict[int, int] = {}
-    last = 0
+    leases, last = Leases(), 0
     for _ in range(header.leases):
         line = reading.next(_leases)
         reading.check(line.lease > last, f"its lease does not come after {last}")
         last = line.lease
-        ttls_seconds[last] = line.ttl_seconds
-    keyspace.leases = Leases(ttls_seconds)
+        leases.grant(last, line.ttl_seconds, line.owner)
     for key, lease in leased:
-        reading.check(lease in ttls_seconds, f"the key {key!r} has the lease {lease}, which is not there")
-        keyspace.leases.attach(key, lease)
+        reading.check(leases.get(lease) is not None, f"the key {key!r} has the lease {lease}, which is not there")
+        leases.attach(key, lease)
+    keyspace.leases = leases
 
 
 def _record_line(record: Record | None) -> _Record | None:
@@ -263,15 +266,9 @@ def _record(reading: _Reading, line: _Record | _Key, revision: int) -> Record:
 # --- sessions -------------------------------------------------------------------------------------
 
 
-def _session_lines(client: int, floor: int, answers: dict[int, Answer]) -> Iterator[bytes]:
-    yield _encoder.encode(_Session(client, floor, len(answers)))
-    for serial, answer in answers.items():
-        yield _encoder.encode(_Answer(serial, answer.digest, answer.result))
-
-
 def _read_session(reading: _Reading, sessions: Sessions) -> None:
     session = reading.next(_sessions)
-    sessions.restore(session.client, session.floor)
+    sessions.restore(session.client, session.floor, session.owner)
     for _ in range(session.answers):
         answer = reading.next(_answers)
         sessions.restore_answer(session.client, answer.serial, answer.digest, answer.result)

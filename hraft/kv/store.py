@@ -122,6 +122,10 @@ class KeyValueStore:
         """The ids of leases above this one, in order. Visits no others, so what is new is found at its own cost."""
         return self._keyspace.leases.after(lease)
 
+    def session_owner(self, client: int) -> str | None:
+        """Whose a client of exactly-once writes is, for good; None where there is no such client (any more)."""
+        return self._sessions.owner(client)
+
     @property
     def leases_count(self) -> int:
         return len(self._keyspace.leases)
@@ -160,7 +164,7 @@ class KeyValueStore:
             deleted = keyspace.delete(command.key, None)
             return Written(keyspace.commit(), len(deleted))
         if isinstance(command, GrantLease):
-            return self._grant(index, command.ttl_seconds)
+            return self._grant(index, command)
         if isinstance(command, RevokeLease):
             if keyspace.leases.get(command.lease) is None:
                 return NotDone("lease_not_found", f"there is no lease {command.lease} (any more)")
@@ -168,15 +172,15 @@ class KeyValueStore:
         if isinstance(command, ExpireLeases):
             return self._end(command.leases)
         if isinstance(command, OpenSession):
-            self._sessions.open(index)
+            self._sessions.open(index, command.owner)
             return SessionOpened(index)
         return self._close(command)
 
-    def _grant(self, index: int, ttl_seconds: int) -> Result:
+    def _grant(self, index: int, command: GrantLease) -> Result:
         if self._keyspace.leases.is_full:
             return NotDone("too_many_leases", f"there are {limits.LEASES_COUNT} leases already, and that is the limit")
-        self._keyspace.leases.grant(index, ttl_seconds)
-        return LeaseGranted(index, ttl_seconds)
+        self._keyspace.leases.grant(index, command.ttl_seconds, command.owner)
+        return LeaseGranted(index, command.ttl_seconds)
 
     def _end(self, leases: tuple[int, ...]) -> LeaseEnded:
         keys = {key for lease in leases for key in self._keyspace.leases.end(lease)}

@@ -19,6 +19,7 @@ from hraft.web.answers import Answer
 from hraft.web.asked import Asked
 from hraft.web.node import Node
 from hraft.web.parameters import Wants
+from hraft.web.permissions import UNSAID, Permission
 from hraft.web.problems import UNKNOWN, Problem, problem_of
 
 #: What answers a request. May raise, or fail, with whatever went wrong: `Api.ask` makes an answer of it.
@@ -37,6 +38,8 @@ class Route(msgspec.Struct, frozen=True):
 
     The rest is for the description: what it does, what a request may have, the type of its body (bytes: anything), the types of
     answers by status (bytes: anything; None: no body), and the codes of problems beside those that every route has.
+
+    `needs` says who may ask, where users are known: a route that does not say it is nobody's.
     """
 
     method: bytes
@@ -47,6 +50,7 @@ class Route(msgspec.Struct, frozen=True):
     body: Any = None
     answers: Mapping[int, Any] = {}
     codes: tuple[str, ...] = ()
+    needs: Permission = UNSAID
 
 
 class Api:

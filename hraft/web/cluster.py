@@ -17,6 +17,7 @@ from hraft.web.bodies import parse_join
 from hraft.web.documents import json_answer
 from hraft.web.node import Node
 from hraft.web.parameters import Wants
+from hraft.web.permissions import ADMIN, ANY_USER
 from hraft.web.reads import Reads
 from hraft.web.status import ClusterDocument, cluster_document, status_document, store_document
 
@@ -35,12 +36,12 @@ class ClusterApi:
 
     def routes(self) -> Iterator[Route]:
         """Its part of the table."""
-        yield Route(b"GET", b"/status", self._status)
-        yield Route(b"POST", b"/join", self._join)
+        yield Route(b"GET", b"/status", self._status, needs=ANY_USER)
+        yield Route(b"POST", b"/join", self._join, needs=ADMIN)
         about, answers = "This node: as /status, and what its store has", {200: dict[str, Any]}
-        yield Route(b"GET", b"/v1/status", self._store_status, about, _NOTHING, None, answers)
+        yield Route(b"GET", b"/v1/status", self._store_status, about, _NOTHING, None, answers, needs=ANY_USER)
         about = "The members; on the leader, how far each is"
-        yield Route(b"GET", b"/v1/cluster", self._cluster, about, _NOTHING, None, {200: ClusterDocument})
+        yield Route(b"GET", b"/v1/cluster", self._cluster, about, _NOTHING, None, {200: ClusterDocument}, needs=ANY_USER)
 
     def _status(self, asked: Asked) -> Answer:
         """How this node sees the cluster."""

@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 from twisted.internet.defer import Deferred
 from twisted.web.http import parse_qs
 
-from hraft.kv.commands import Delete
+from hraft.kv.commands import Delete, Set
 from hraft.kv.results import Result
 from hraft.kv.store import KeyValueStore
 from hraft.web.answers import DONE, TEXT, Answer, go_json, headers_of
@@ -20,6 +20,7 @@ from hraft.web.api import Route
 from hraft.web.asked import Asked
 from hraft.web.bodies import parse_pairs
 from hraft.web.node import Node
+from hraft.web.permissions import Keys, Touch, reads, writes
 from hraft.web.problems import Problem
 from hraft.web.writes import Writes
 
@@ -38,9 +39,9 @@ class KeyApi:
     def routes(self) -> Iterator[Route]:
         """Its part of the table. A path that names no key is understood, so as to say so."""
         for path in (b"/key", b"/key/{key}"):
-            yield Route(b"GET", path, self._get)
-            yield Route(b"POST", path, self._post)
-            yield Route(b"DELETE", path, self._delete)
+            yield Route(b"GET", path, self._get, needs=reads(lambda asked: [Keys(_key(asked).encode())]))
+            yield Route(b"POST", path, self._post, needs=writes(_posted))
+            yield Route(b"DELETE", path, self._delete, needs=writes(lambda asked: [Keys(_key(asked).encode(), None, "write")]))
 
     def _get(self, asked: Asked) -> Answer | Deferred[Answer]:
         """The value here and now; with ?level=linearizable, not before whatever was acknowledged is here."""
@@ -63,6 +64,16 @@ class KeyApi:
     def _delete(self, asked: Asked) -> Answer | Deferred[Answer]:
         """Delete one key; a key that is not there is no error."""
         return self._writes.write(asked, Delete(_key(asked).encode()), _done)
+
+
+def _posted(asked: Asked) -> Iterator[Touch]:
+    """The keys of a body, whatever the path says."""
+    command = parse_pairs(asked.body)
+    if isinstance(command, Set):
+        yield Keys(command.key, None, "write")
+    elif command is not None:
+        for key, _ in command.pairs:
+            yield Keys(key, None, "write")
 
 
 def _done(result: Result) -> Answer:

@@ -26,6 +26,7 @@ from hraft.web.conditions import IF_MATCH, IF_NONE_MATCH, comparisons, etag, is_
 from hraft.web.documents import DeletedDocument, KeyDocument, RecordDocument, json_answer, pair_document, record_document
 from hraft.web.node import Node
 from hraft.web.parameters import Flag, Number, Wants, bad_key
+from hraft.web.permissions import Keys, OfLease, Touch, reads, writes
 from hraft.web.problems import NOT_DONE, Problem
 from hraft.web.reads import FRESHNESS, Reads
 from hraft.web.writes import IDEMPOTENCY_KEY, REDIRECT, Writes
@@ -65,13 +66,13 @@ class KeyValueApi:
 
     def routes(self) -> Iterator[Route]:
         """Its part of the table."""
-        yield Route(
-            b"GET", PATH, self._get, "Read a key", _GET, None, {200: RecordDocument, 304: None}, ("key_not_found", "too_stale")
-        )
+        found = {200: RecordDocument, 304: None}
+        yield Route(b"GET", PATH, self._get, "Read a key", _GET, None, found, ("key_not_found", "too_stale"), reads(_read))
         codes: tuple[str, ...] = ("condition_failed", "lease_not_found", "too_many_keys", "result_too_large")
-        yield Route(b"PUT", PATH, self._put, "Set a key; the body is its value", _PUT, bytes, {200: PutDocument}, codes)
+        about = "Set a key; the body is its value"
+        yield Route(b"PUT", PATH, self._put, about, _PUT, bytes, {200: PutDocument}, codes, writes(_written))
         codes = ("condition_failed", "key_not_found", "result_too_large")
-        yield Route(b"DELETE", PATH, self._delete, "Delete a key", _DELETE, None, {200: DeletedDocument}, codes)
+        yield Route(b"DELETE", PATH, self._delete, "Delete a key", _DELETE, None, {200: DeletedDocument}, codes, writes(_deleted))
 
     # --- reading ---------------------------------------------------------------------------------
 
@@ -132,6 +133,21 @@ class KeyValueApi:
             return json_answer(document, 200, (REVISION, b"%d" % revision))
 
         return self._writes.write(asked, _conditional(asked, key, delete), done, REDIRECT.of(given))
+
+
+def _read(asked: Asked) -> Iterator[Touch]:
+    yield Keys(key_of(asked.path))
+
+
+def _written(asked: Asked) -> Iterator[Touch]:
+    yield Keys(key_of(asked.path), None, "write")
+    lease = LEASE.of(_PUT.of(asked))
+    if lease:
+        yield OfLease(lease)
+
+
+def _deleted(asked: Asked) -> Iterator[Touch]:
+    yield Keys(key_of(asked.path), None, "write")
 
 
 def _conditional(asked: Asked, key: bytes, operation: Put | DeleteRange) -> Transaction:

@@ -24,6 +24,7 @@ from hraft.web.bodies import decoded
 from hraft.web.documents import DeletedDocument, json_answer
 from hraft.web.node import Node
 from hraft.web.parameters import Number, Wants, number_in
+from hraft.web.permissions import ANY_WRITER, OfLease, Touch, every_key, reads, writes
 from hraft.web.reads import FRESHNESS, Reads
 from hraft.web.writes import IDEMPOTENCY_KEY, REDIRECT, Writes
 
@@ -111,13 +112,15 @@ class LeaseApi:
     def routes(self) -> Iterator[Route]:
         """Its part of the table."""
         granted, full = {201: GrantedDocument}, ("too_many_leases",)
-        yield Route(b"POST", PATH, self._grant, "Make a lease", _WRITE, LeaseBody, granted, full)
-        yield Route(b"GET", PATH, self._list, "All leases, by page", _LIST, None, {200: LeasesDocument}, ("too_stale",))
-        yield Route(b"GET", _ONE, self._get, "A lease, its time and its keys", _NOTHING, None, {200: LeaseDocument}, _NOT_FOUND)
-        ended = {200: DeletedDocument}
-        yield Route(b"DELETE", _ONE, self._revoke, "End a lease, and its keys with it", _WRITE, None, ended, _NOT_FOUND)
-        kept = {200: TimesDocument}
-        yield Route(b"POST", _ONE + b"/keepalive", self._keep_alive, "Prolong a lease", _NOTHING, None, kept, _NOT_FOUND)
+        yield Route(b"POST", PATH, self._grant, "Make a lease", _WRITE, LeaseBody, granted, full, ANY_WRITER)
+        about, listed = "All leases, by page", {200: LeasesDocument}
+        yield Route(b"GET", PATH, self._list, about, _LIST, None, listed, ("too_stale",), reads(every_key))
+        about, found = "A lease, its time and its keys", {200: LeaseDocument}
+        yield Route(b"GET", _ONE, self._get, about, _NOTHING, None, found, _NOT_FOUND, reads(_touched))
+        about, ended = "End a lease, and its keys with it", {200: DeletedDocument}
+        yield Route(b"DELETE", _ONE, self._revoke, about, _WRITE, None, ended, _NOT_FOUND, writes(_touched))
+        about, path, kept = "Prolong a lease", _ONE + b"/keepalive", {200: TimesDocument}
+        yield Route(b"POST", path, self._keep_alive, about, _NOTHING, None, kept, _NOT_FOUND, writes(_touched))
 
     def _grant(self, asked: Asked) -> Answer | Deferred[Answer]:
         given = _WRITE.of(asked)
@@ -128,7 +131,7 @@ class LeaseApi:
             where = (b"Location", b"%b/%d" % (PATH, result.lease))
             return json_answer(GrantedDocument(result.lease, result.ttl_seconds), 201, where)
 
-        return self._writes.write(asked, GrantLease(wanted.ttl), done, REDIRECT.of(given))
+        return self._writes.write(asked, GrantLease(wanted.ttl, asked.user), done, REDIRECT.of(given))
 
     def _revoke(self, asked: Asked) -> Answer | Deferred[Answer]:
         given, lease = _WRITE.of(asked), number_in(asked.path, "a lease")
@@ -177,6 +180,10 @@ class LeaseApi:
             return json_answer(LeasesDocument(listed, ids[limit - 1] if len(ids) > limit else None))
 
         return self._reads.serve(given, read)
+
+
+def _touched(asked: Asked) -> Iterator[Touch]:
+    yield OfLease(number_in(asked.path, "a lease"))
 
 
 def _key_document(key: bytes) -> str | dict[str, bytes]:

@@ -23,6 +23,7 @@ from hraft.web.asked import Asked
 from hraft.web.documents import DeletedDocument, RecordDocument, json_answer, record_document
 from hraft.web.node import Node
 from hraft.web.parameters import Bytes, Flag, Number, Wants
+from hraft.web.permissions import Keys, Touch, reads, writes
 from hraft.web.ranges import RANGE, range_of
 from hraft.web.reads import FRESHNESS, Reads
 from hraft.web.writes import IDEMPOTENCY_KEY, REDIRECT, Writes
@@ -64,9 +65,11 @@ class ListingApi:
 
     def routes(self) -> Iterator[Route]:
         """Its part of the table."""
-        yield Route(b"GET", PATH, self._get, "Read keys in order, by page", _GET, None, {200: PageDocument}, ("too_stale",))
+        about, codes = "Read keys in order, by page", ("too_stale",)
+        yield Route(b"GET", PATH, self._get, about, _GET, None, {200: PageDocument}, codes, reads(_read))
         codes = ("too_many_keys",)
-        yield Route(b"DELETE", PATH, self._delete, "Delete keys as one", _DELETE, None, {200: DeletedDocument}, codes)
+        about, deleted = "Delete keys as one", {200: DeletedDocument}
+        yield Route(b"DELETE", PATH, self._delete, about, _DELETE, None, deleted, codes, writes(_deleted))
 
     def _get(self, asked: Asked) -> Answer | Deferred[Answer]:
         given = _GET.of(asked)
@@ -103,6 +106,14 @@ class ListingApi:
             return json_answer(document, 200, (REVISION, b"%d" % result.revision))
 
         return self._writes.write(asked, Transaction(then=(DeleteRange(start, end),)), done, REDIRECT.of(given))
+
+
+def _read(asked: Asked) -> Iterator[Touch]:
+    yield Keys(*range_of(_GET.of(asked), may_be_all=True))
+
+
+def _deleted(asked: Asked) -> Iterator[Touch]:
+    yield Keys(*range_of(_DELETE.of(asked), may_be_all=False), "write")
 
 
 def _page(found: list[tuple[bytes, Record]], limit: int, keys_only: bool) -> list[tuple[bytes, Record]]:

@@ -16,8 +16,10 @@ from hraft.web.answers import JSON, REASONS, Answer, headers_of
 from hraft.web.api import Route
 from hraft.web.asked import Asked
 from hraft.web.parameters import Wants
+from hraft.web.permissions import ADMIN, ANY_USER, Keys, Touch, reads
 from hraft.web.problems import CONTENT_TYPE
 from hraft.web.watch.wanted import WANTS as WATCH_WANTS
+from hraft.web.watch.wanted import wanted
 
 PATH: Final = b"/v1/openapi.json"
 _NOTHING: Final = Wants()
@@ -57,6 +59,11 @@ def _elsewhere(asked: Asked) -> Answer:
     raise NotImplementedError("streams have no row in the table")
 
 
+def _watched(asked: Asked) -> Iterator[Touch]:
+    view = wanted(asked.query, None, None).view
+    yield Keys(view.start, view.end)
+
+
 #: Answers without an end, or without a known one, are no Answers and have no row in the table; so they are only described here.
 STREAMS: Final = (
     Route(
@@ -68,8 +75,20 @@ STREAMS: Final = (
         None,
         {200: str},
         ("compacted", "too_many_watchers"),
+        reads(_watched),
     ),
-    Route(b"GET", b"/v1/snapshot", _elsewhere, "All there is, as a backup", _NOTHING, None, {200: str}, ("too_many_backups",)),
+    # It has what sessions remember, too, and every lease.
+    Route(
+        b"GET",
+        b"/v1/snapshot",
+        _elsewhere,
+        "All there is, as a backup",
+        _NOTHING,
+        None,
+        {200: str},
+        ("too_many_backups",),
+        ADMIN,
+    ),
 )
 
 
@@ -93,7 +112,7 @@ class OpenApi:
 
     def routes(self) -> Iterator[Route]:
         """Its part of the table."""
-        yield Route(b"GET", PATH, self._get, "This description", _NOTHING, None, {200: dict[str, Any]})
+        yield Route(b"GET", PATH, self._get, "This description", _NOTHING, None, {200: dict[str, Any]}, needs=ANY_USER)
 
     def _get(self, asked: Asked) -> Answer:
         _NOTHING.of(asked)

@@ -18,6 +18,7 @@ from hraft.web.api import Route
 from hraft.web.asked import Asked
 from hraft.web.documents import json_answer
 from hraft.web.parameters import Wants, number_in
+from hraft.web.permissions import ANY_WRITER, OfClient, Touch, writes
 from hraft.web.writes import IDEMPOTENCY_KEY, REDIRECT, Writes
 
 _WANTS: Final = Wants((REDIRECT,), (IDEMPOTENCY_KEY,))
@@ -38,16 +39,16 @@ class SessionApi:
     def routes(self) -> Iterator[Route]:
         """Its part of the table."""
         opened, closed = {201: SessionDocument}, {200: SessionDocument}
-        yield Route(b"POST", b"/v1/sessions", self._open, "Make a client known", _WANTS, None, opened)
-        codes = ("session_expired",)
-        yield Route(b"DELETE", b"/v1/sessions/{client}", self._close, "Forget a client", _WANTS, None, closed, codes)
+        yield Route(b"POST", b"/v1/sessions", self._open, "Make a client known", _WANTS, None, opened, needs=ANY_WRITER)
+        path, codes = b"/v1/sessions/{client}", ("session_expired",)
+        yield Route(b"DELETE", path, self._close, "Forget a client", _WANTS, None, closed, codes, writes(_touched))
 
     def _open(self, asked: Asked) -> Answer | Deferred[Answer]:
         def done(result: Result) -> Answer:
             assert isinstance(result, SessionOpened)
             return json_answer(SessionDocument(str(result.client)), 201)
 
-        return self._writes.write(asked, OpenSession(), done, REDIRECT.of(_WANTS.of(asked)))
+        return self._writes.write(asked, OpenSession(asked.user), done, REDIRECT.of(_WANTS.of(asked)))
 
     def _close(self, asked: Asked) -> Answer | Deferred[Answer]:
         given, client = _WANTS.of(asked), number_in(asked.path, "a client")
@@ -56,3 +57,7 @@ class SessionApi:
             return json_answer(SessionDocument(str(client)))
 
         return self._writes.write(asked, CloseSession(client), done, REDIRECT.of(given))
+
+
+def _touched(asked: Asked) -> Iterator[Touch]:
+    yield OfClient(number_in(asked.path, "a client"))

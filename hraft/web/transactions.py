@@ -32,6 +32,7 @@ from hraft.web.asked import Asked
 from hraft.web.bodies import bad_body, decoded
 from hraft.web.documents import RecordDocument, fill, json_answer, pair_document, record_document
 from hraft.web.parameters import Wants, bad_key
+from hraft.web.permissions import touches_of, writes
 from hraft.web.problems import NOT_DONE, Problem
 from hraft.web.ranges import ends
 from hraft.web.writes import IDEMPOTENCY_KEY, REDIRECT, Writes
@@ -219,7 +220,10 @@ class TransactionApi:
         """Its part of the table."""
         codes = ("lease_not_found", "too_many_keys", "result_too_large", "too_many_operations", "key_written_twice")
         about = "Several comparisons and operations as one"
-        yield Route(b"POST", b"/v1/txn", self._post, about, _WANTS, TransactionBody, {200: TransactionDocument}, codes)
+        answers = {200: TransactionDocument}
+        # Whatever it does it is an entry of the log, so it is for writers.
+        needs = writes(lambda asked: touches_of(transaction_of(asked.body)))
+        yield Route(b"POST", b"/v1/txn", self._post, about, _WANTS, TransactionBody, answers, codes, needs)
 
     def _post(self, asked: Asked) -> Answer | Deferred[Answer]:
         given = _WANTS.of(asked)
