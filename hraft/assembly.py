@@ -58,6 +58,8 @@ class HraftService(Service):
         use_monotonic_time(reactor)
         self.settings = settings
         self.node: NodeService | None = None
+        #: It is a voter and knows its leader, or was once: what the log calls "started successfully".
+        self.is_started = False
         #: The time of leases, beside `node`; None where the state machine is an application's own.
         self.leases: LeaseClock | None = None
         self._reactor = reactor
@@ -111,7 +113,7 @@ class HraftService(Service):
         super().startService()  # type: ignore[no-untyped-call]
         coming_in = ComingIn(self._reactor, self.settings, self._node_id, self._enter)
         self._coming_in = Deferred.fromCoroutine(coming_in.come_in(self.node))
-        self._coming_in.addErrback(self._could_not_come_in)
+        self._coming_in.addCallbacks(self._has_come_in, self._could_not_come_in)
         self._backups.startService()
 
     def _open_directory(self) -> Identity | None:
@@ -198,6 +200,9 @@ class HraftService(Service):
         self._start_node(self._remember(cluster_id), bootstrap=False)
         assert self.node is not None
         return self.node
+
+    def _has_come_in(self, _: None) -> None:
+        self.is_started = True
 
     def _could_not_come_in(self, failure: Any) -> None:
         """For good: another cluster, a refusal, a disk that failed. Being stopped meanwhile is no failure."""

@@ -59,6 +59,8 @@ def client_endpoint(reactor: Any, target: Address | Endpoint) -> IStreamClientEn
 def _listen_on_endpoint(reactor: Any, where: Endpoint, factory: IProtocolFactory) -> IListeningPort:
     try:
         endpoint = serverFromString(reactor, where.description)
+    except LookupError as error:
+        raise BadAddress(_not_handed_over(where, error)) from error
     except Exception as error:  # string parsers are plugins, and read files of keys
         raise BadAddress(f"bad address {where.description!r}: {_one_line(error)}") from error
     results: list[Any] = []
@@ -69,6 +71,14 @@ def _listen_on_endpoint(reactor: Any, where: Endpoint, factory: IProtocolFactory
         raise PortUnusable(f"cannot listen on {where}: {_one_line(results[0].value)}")
     port: IListeningPort = results[0]
     return port
+
+
+def _not_handed_over(where: Endpoint, error: LookupError) -> str:
+    """Twisted looks a socket of systemd's up by name or index, and says no more than which it did not find."""
+    reason = _one_line(error)
+    if where.kind == "systemd":
+        reason = f"systemd has handed over no socket {reason}; start the node by its socket unit, or say host:port"
+    return f"bad address {where.description!r}: {reason}"
 
 
 def _bind(where: Address) -> list[socket.socket]:

@@ -15,6 +15,7 @@ from hraft.errors import HraftError
 from hraft.log_file import UnhurriedFile
 from hraft.options import Options
 from hraft.process import allow_files, use_monotonic_time
+from hraft.supervisor import Condition, supervision
 
 __all__ = ["Options", "makeService"]
 
@@ -41,5 +42,21 @@ def makeService(options: Options, reactor: Any = None) -> IService:
     if twist is not None and twist.get("logFile") is not None:
         twist["logFile"] = UnhurriedFile(twist["logFile"])
     process = _Process()  # type: ignore[no-untyped-call]
-    HraftService(reactor, options.settings).setServiceParent(process)  # type: ignore[no-untyped-call]
+    service = HraftService(reactor, options.settings)
+    service.setServiceParent(process)  # type: ignore[no-untyped-call]
+    supervised = supervision(reactor, lambda: _condition(service))
+    if supervised is not None:
+        # After the node: what is added last is stopped first.
+        supervised.setServiceParent(process)  # type: ignore[no-untyped-call]
     return process
+
+
+def _condition(service: HraftService) -> Condition:
+    """What `systemctl status` shows of a node."""
+    node = service.node
+    if node is None:
+        return Condition(False, bool(service.running), "asks to be taken in")
+    status = node.status()
+    words = f"{node.node_id}: {status.role.value}, term {status.term}, "
+    words += "no leader is known" if status.leader_id is None else f"leader {status.leader_id}"
+    return Condition(service.is_started, bool(node.running), words)

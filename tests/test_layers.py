@@ -47,7 +47,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         *{*SHAPES, "codec", "kv", "storage", "peers", "service", "leases", "web"},
         *{"addresses", "endpoints", "process", "settings", "coming_in", "waiting_room", "scheduled_backups"},
     },
-    "tap": {*BASE, "options", "process", "log_file", "assembly"},
+    "supervisor": set(),
+    "tap": {*BASE, "options", "process", "log_file", "assembly", "supervisor"},
 }
 PURE = {"raft", "kv"}
 FORBIDDEN_IN_PURE = {"twisted", "time", "random", "os", "socket", "threading", "datetime", "asyncio", "logging", "uuid"}
