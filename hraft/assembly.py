@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -19,7 +20,8 @@ from hraft.addresses import parse_advertised
 from hraft.coming_in import ComingIn
 from hraft.endpoints import Listener, client_endpoint, listen
 from hraft.errors import BadAddress, DirectoryUnusable, HraftError, PortUnusable, ProposalDropped, ReadFailed
-from hraft.interfaces import PeerIdentity, StateMachine, Storage
+from hraft.interfaces import PeerIdentity, Precautions, StateMachine, Storage
+from hraft.kv.commands import frees_room
 from hraft.kv.store import KeyValueStore
 from hraft.leases import LeaseClock
 from hraft.peers.transport import AmpTransport
@@ -29,7 +31,7 @@ from hraft.service import Applied, NodeService
 from hraft.settings import NodeSettings
 from hraft.storage.directory import DataDirectory, Identity
 from hraft.storage.durable import DurableStorage
-from hraft.storage.files import LocalFileSystem
+from hraft.storage.files import LocalFileSystem, free_bytes
 from hraft.storage.memory import MemoryStorage
 from hraft.waiting_room import RaftPort, WaitingRoom
 from hraft.web.routes import node_api
@@ -168,6 +170,7 @@ class HraftService(Service):
             bootstrap=bootstrap,
             timing=settings.timing,
             snapshot_policy=settings.snapshot_policy,
+            precautions=self._precautions(),
         )
         if isinstance(self._state_machine, KeyValueStore):
             self.leases = LeaseClock(self._reactor, node)
@@ -175,6 +178,15 @@ class HraftService(Service):
         self.node = node
         self._raft_port.open(transport.factory)
         self._site.serve(node_api(node, settings.forward, self.leases, node.age_seconds, self._backups.status))
+
+    def _precautions(self) -> Precautions:
+        directory, settings = self._directory, self.settings
+        return Precautions(
+            check_interval_seconds=settings.check_interval_seconds or None,
+            disk_reserve_bytes=settings.disk_reserve_bytes,
+            free_bytes=None if directory is None else partial(free_bytes, directory.path),
+            frees_room=frees_room if isinstance(self._state_machine, KeyValueStore) else lambda command: False,
+        )
 
     def _storage(self, cluster_id: str) -> Storage:
         if self._directory is None:

@@ -30,6 +30,10 @@ class ProposalDropped(HraftError):
     """The proposal was certainly not done and never will be. It is safe to repeat it."""
 
 
+class DiskFull(ProposalDropped):
+    """The same, for want of room on the disk of the node that leads. Repeat it when there is some."""
+
+
 class OutcomeUnknown(HraftError):
     """The proposal may have been done, or may still be. Repeat it only if doing it twice is harmless."""
 

@@ -279,3 +279,17 @@ class SnapshotPolicy:
     kept_entries_count: int = limits.KEPT_ENTRIES_COUNT
     kept_bytes: int = limits.KEPT_BYTES
     chunk_bytes: int = limits.SNAPSHOT_CHUNK_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Precautions:
+    """What a node watches by itself, and how. Nothing, unless it is told.
+
+    Members compare the hashes of their states every so many seconds (None: never). `free_bytes` blocks, and may raise OSError;
+    below the reserve only commands are taken that are sure to free room, of which `frees_room` tells.
+    """
+
+    check_interval_seconds: float | None = None
+    disk_reserve_bytes: int = 0
+    free_bytes: Callable[[], int] | None = None
+    frees_room: Callable[[bytes], bool] = lambda command: False

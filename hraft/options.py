@@ -44,6 +44,8 @@ NUMBERS = {
     "kept-entries": Range(limits.KEPT_ENTRIES_COUNT, 1, 1_000_000_000),
     "backup-interval": Range(3600, 1, 365 * 24 * 3600),
     "backup-keep": Range(24, 1, 1_000_000),
+    "check-interval": Range(limits.CHECK_INTERVAL_SECONDS, 0, 365 * 24 * 3600),
+    "disk-reserve-mib": Range(limits.DISK_RESERVE_BYTES // _BYTES_IN_MIB, 0, 1024 * 1024),
 }
 
 
@@ -74,6 +76,8 @@ class Options(usage.Options):
                 ("kept-entries", "log entries kept behind a snapshot for nodes that lag"),
                 ("backup-interval", "seconds from one backup in --backup-dir to the next"),
                 ("backup-keep", "backups of this node kept in --backup-dir"),
+                ("check-interval", "seconds from one comparison of the members' states to the next; 0: none"),
+                ("disk-reserve-mib", "refuse writes, but not deletes, while the disk has less room than so many MiB; 0: never"),
             )
         ),
     ]
@@ -133,6 +137,8 @@ class Options(usage.Options):
                 kept_entries_count=self._number("kept-entries"),
             ),
             backups=self._backups(),
+            check_interval_seconds=self._number("check-interval"),
+            disk_reserve_bytes=self._number("disk-reserve-mib") * _BYTES_IN_MIB,
         )
 
     def _listening(self, name: str) -> tuple[Address | Endpoint, str]:

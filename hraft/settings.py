@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hraft import limits
 from hraft.addresses import Address, Endpoint
 from hraft.interfaces import SnapshotPolicy, Timing
 
@@ -36,3 +37,6 @@ class NodeSettings:
     timing: Timing = Timing()
     snapshot_policy: SnapshotPolicy = SnapshotPolicy()
     backups: BackupPolicy | None = None
+    #: How often members compare their states (0: never), and how much room on the disk is kept for what must be written.
+    check_interval_seconds: int = limits.CHECK_INTERVAL_SECONDS
+    disk_reserve_bytes: int = limits.DISK_RESERVE_BYTES

@@ -10,6 +10,8 @@ from typing import Any
 from twisted.internet.protocol import Factory
 from twisted.web.resource import Resource
 
+from hraft.service.health import Check
+from hraft.web.health import LIVEZ, READYZ, health_answer
 from hraft.web.problems import NOT_DONE, retry_later
 from hraft.web.tree import give
 
@@ -30,10 +32,14 @@ class RaftPort(Factory):
 
 
 class WaitingRoom(Resource):
-    """What clients are told until the node knows which cluster it belongs to."""
+    """What clients are told until the node knows which cluster it belongs to: it lives, and is not ready."""
 
     isLeaf = True
 
     def render(self, request: Any) -> bytes:
         detail = "this node has not joined its cluster yet, and keeps trying"
+        if request.path == LIVEZ:
+            return give(request, health_answer("livez", (Check("ping", True),), b"verbose" in request.args))
+        if request.path == READYZ:
+            return give(request, health_answer("readyz", (Check("member", False, detail),), True))
         return give(request, retry_later("joining", detail, outcome=NOT_DONE).answer(request.method))

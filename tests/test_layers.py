@@ -37,11 +37,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "testing": {"simulation"},
     "log_file": {"limits"},
     "process": {"log_file"},
-    "settings": {"addresses", "interfaces"},
+    "settings": {"limits", "addresses", "interfaces"},
     "options": {*BASE, "__init__", "addresses", "interfaces", "settings"},
     "admission": {*BASE, "addresses", "endpoints"},
     "coming_in": {*BASE, "admission", "service", "settings"},
-    "waiting_room": {"web"},
+    "waiting_room": {"service", "web"},
     "scheduled_backups": {*SHAPES, "storage", "service", "settings"},
     "assembly": {
         *{*SHAPES, "codec", "kv", "storage", "peers", "service", "leases", "web"},

@@ -122,8 +122,8 @@ class MistakeTests(TestCase):
     @pytest.mark.scenario("O12")
     def test_o12_silly_numbers(self) -> None:
         """Zero, negative, huge, NaN and words are refused by name and value."""
-        for name in NUMBERS:
-            for value in ("0", "-1", "NaN", "inf", "1e9", "1.5", "", " 5", "٣", "99999999999", "ten"):
+        for name, allowed in NUMBERS.items():
+            for value in (str(allowed.lowest - 1), "-1", "NaN", "inf", "1e9", "1.5", "", " 5", "٣", "99999999999", "ten"):
                 self.assertIn(f"--{name} {value}: must be a whole number", self.refused(f"--{name}={value}", "data"))
 
     def test_ids(self) -> None:

@@ -19,6 +19,7 @@ _raised: dict[bytes, Callable[[str], errors.HraftError]] = {
     _TEMPORARY: lambda reason: errors.ChangeRefused(reason, temporary=True),
     b"ChangeRefused": errors.ChangeRefused,
     b"ProposalDropped": errors.ProposalDropped,
+    b"DiskFull": errors.DiskFull,
     b"OutcomeUnknown": errors.OutcomeUnknown,
     b"ReadFailed": errors.ReadFailed,
     b"LeaseNotFound": errors.LeaseNotFound,

@@ -128,3 +128,19 @@ class Events:
 
     def disk_has_room(self) -> None:
         _log.info("{node}: there is room on the disk again", node=self._node_id)
+
+    # --- alarms ----------------------------------------------------------------------------------
+
+    def alarmed(self, kind: str, members: tuple[str, ...], detail: str, advice: str) -> None:
+        """What an operator must look at."""
+        _log.critical(
+            "{node}: alarm {alarm}: {detail}; {advice} (docs/operating.md#{alarm})",
+            node=self._node_id,
+            alarm=kind,
+            members=list(members),
+            detail=detail,
+            advice=advice,
+        )
+
+    def alarm_over(self, kind: str) -> None:
+        _log.info("{node}: alarm {alarm} is over", node=self._node_id, alarm=kind)

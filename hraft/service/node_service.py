@@ -21,6 +21,7 @@ from hraft.interfaces import (
     ForwardJoin,
     JoinOutcome,
     Observer,
+    Precautions,
     ReadLevel,
     Request,
     SnapshotPolicy,
@@ -32,7 +33,6 @@ from hraft.interfaces import (
 from hraft.raft.entry import Snapshot
 from hraft.raft.ready import Role
 from hraft.service.backup import Backup
-from hraft.service.events import Events
 from hraft.service.observers import Observers
 from hraft.service.proposals import Applied
 from hraft.service.recovery import recover
@@ -40,11 +40,11 @@ from hraft.service.requests import Requests, check_question
 from hraft.service.running import Running
 from hraft.service.stopping import stop
 from hraft.service.surroundings import RunInThread, Surroundings, check_clock
-from hraft.service.view import NodeView
+from hraft.service.view import HALTED, NodeView
 
-_HALTED = "this node has met a failure and must stop"
 _TIMING = Timing()
 _SNAPSHOT_POLICY = SnapshotPolicy()
+_PRECAUTIONS = Precautions()
 
 
 class NodeService(NodeView, Service):
@@ -68,6 +68,7 @@ class NodeService(NodeView, Service):
         bootstrap: bool = False,
         timing: Timing = _TIMING,
         snapshot_policy: SnapshotPolicy = _SNAPSHOT_POLICY,
+        precautions: Precautions = _PRECAUTIONS,
         encode_result: Callable[[Any], bytes] = msgspec.json.encode,
         decode_result: Callable[[bytes], Any] = msgspec.json.decode,
     ) -> None:
@@ -90,15 +91,13 @@ class NodeService(NodeView, Service):
             halt=halt,
             timing=timing,
             snapshot_policy=snapshot_policy,
+            precautions=precautions,
         )
         super().__init__(around, raft_address, http_address, state_machine)
         self._bootstrap = bootstrap
         self._requests = Requests(encode_result)
         self._decode_result = decode_result
-        self._events = Events(node_id)
         self._observers = Observers(self._events)
-        #: Why nothing is taken in: not started yet, stopping, or halted.
-        self._closed_reason = "this node has not started"
 
     def observe(self, observer: Observer) -> None:
         """Tell this from now on what becomes of this node, also when it has not started yet."""
@@ -204,8 +203,9 @@ class NodeService(NodeView, Service):
             raise RuntimeError(f"the service of node {self.node_id!r} was started before; make a new one")
         check_clock(self._around.clock)
         recovered = recover(self._around, self.raft_address, self._bootstrap, self._events)
+        machine, decode = self._state_machine, self._decode_result
         running = self._running = Running(
-            self._around, recovered, self._state_machine, self._decode_result, self._halt, self._events, self._observers
+            self._around, recovered, machine, decode, self._halt, self._events, self._observers, self.alarms
         )
         status = running.node.status()
         self._events.recovered(recovered.notes, status.term, status.last.index, status.snapshot_index)
@@ -216,7 +216,7 @@ class NodeService(NodeView, Service):
     def stopService(self) -> Deferred[None]:
         """Refuse what is new, finish what is begun, hand leadership over. Ends in time whatever the others do (O13)."""
         Service.stopService(self)
-        if self._closed_reason == _HALTED:
+        if self._closed_reason == HALTED:
             return maybeDeferred(self._around.transport.stop)
         if self._running is None or self._closed_reason:
             return succeed(None)
@@ -225,9 +225,9 @@ class NodeService(NodeView, Service):
 
     def _halt(self, reason: str) -> None:
         """The process must end: nothing is sent, saved or answered any more (D1)."""
-        if self._closed_reason == _HALTED:
+        if self._closed_reason == HALTED:
             return
-        self._closed_reason = _HALTED
+        self._closed_reason = HALTED
         self._events.halted(reason)
         if self._running is not None:
             self._running.freeze()

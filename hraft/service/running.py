@@ -19,9 +19,11 @@ from hraft.raft.messages import Envelope
 from hraft.raft.node import RaftNode
 from hraft.raft.ready import ReadReady, Role, Save
 from hraft.raft.settings import Settings
+from hraft.service.alarms import Alarms
 from hraft.service.applying import Applying
 from hraft.service.compaction import Compaction
 from hraft.service.contact import Contact
+from hraft.service.disk_room import DiskRoom
 from hraft.service.events import Events
 from hraft.service.forwarding import Forwarding, as_read_failure
 from hraft.service.joining import Joining
@@ -47,6 +49,7 @@ class Running:
         halt: Callable[[str], None],
         events: Events,
         observers: Observers,
+        alarms: Alarms,
     ) -> None:
         """Wire it all, and restore the snapshot before anything is served (R8). Raises LogCorrupted."""
         self._clock = clock = around.clock
@@ -67,7 +70,8 @@ class Running:
         )
         self.proposals = Proposals()
         self.reads = WaitingReads()
-        self.saves = Saves(clock, storage, writer, lambda save: self.loop.saved(save), halt, events)
+        self.room = DiskRoom(clock, node_id, around.precautions, writer, alarms)
+        self.saves = Saves(clock, storage, writer, lambda save: self.loop.saved(save), halt, events, self.room.full)
         self.applying = Applying(clock, storage, state_machine, self.proposals, background, self._applied, halt, events)
         if recovered.snapshot is not None:
             self.applying.restore_now(recovered.snapshot)
@@ -95,6 +99,7 @@ class Running:
         self._follow_configuration()
         self._events.reign(self.node.role, self.node.current_term, self.node.leader_id, self.node.last_index)
         self.loop.start()
+        self.room.start()
 
     # --- clients ---------------------------------------------------------------------------------
 
@@ -110,6 +115,8 @@ class Running:
             raise NotLeader(self.leader_id)
         check_command(command)
         self.saves.check_room()
+        if self.room.is_short:
+            self.room.check(command)
         self.applying.check_lag()
         self.proposals.check_room()
         entry_id = self.node.propose(command)
@@ -266,6 +273,7 @@ class Running:
     def freeze(self) -> None:
         """Do nothing more, answer nobody: what is on disk may not be what was promised."""
         self.loop.stop()
+        self.room.stop()
         self.saves.stop()
         self.applying.stop()
         self.compaction.stop()

@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from hraft import limits
-from hraft.errors import ProposalDropped, StorageFull, in_words
+from hraft.errors import DiskFull, StorageFull, in_words
 from hraft.interfaces import Storage
 from hraft.raft.ready import Save
 from hraft.service.events import Events
@@ -30,13 +30,16 @@ class Saves:
         saved: Callable[[Save], None],
         halt: Callable[[str], None],
         events: Events,
+        full: Callable[[str | None], None],
     ) -> None:
+        """`full` hears why there is no room for a save, and of None when there was some after all."""
         self._clock = clock
         self._storage = storage
         self._run_in_writer = run_in_writer
         self._saved = saved
         self._halt = halt
         self._events = events
+        self._full = full
         self._retry: IDelayedCall | None = None
         self.in_flight: Save | None = None
         #: Why nothing can be saved at present.
@@ -48,9 +51,9 @@ class Saves:
         self._write()
 
     def check_room(self) -> None:
-        """Raise ProposalDropped while the disk is full: what cannot be saved should not be taken."""
+        """Raise DiskFull while the disk is full: what cannot be saved should not be taken."""
         if self.full_reason is not None:
-            raise ProposalDropped(f"nothing can be saved at present: {self.full_reason}")
+            raise DiskFull(f"nothing can be saved at present: {self.full_reason}")
 
     def stop(self) -> None:
         """Try no more. What is in the writer's thread goes on, and nobody hears of it."""
@@ -68,6 +71,7 @@ class Saves:
         if self.full_reason is not None:
             self.full_reason = None
             self._events.disk_has_room()
+            self._full(None)
         assert save is not None
         self._saved(save)
 
@@ -78,6 +82,7 @@ class Saves:
         if self.full_reason is None:
             self._events.disk_is_full(str(failure.value))
         self.full_reason = f"the disk is full: {failure.value}"
+        self._full(self.full_reason)
         if self._saved is not _ignore:
             self._retry = self._clock.callLater(limits.STORAGE_RETRY_SECONDS, self._write)
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from hraft.interfaces import SnapshotPolicy, Storage, Timing, Transport
+from hraft.interfaces import Precautions, SnapshotPolicy, Storage, Timing, Transport
 
 
 class RunInThread(Protocol):
@@ -34,6 +34,7 @@ class Surroundings:
     halt: Callable[[str], None]
     timing: Timing
     snapshot_policy: SnapshotPolicy
+    precautions: Precautions
 
 
 def check_clock(clock: IReactorTime) -> None:

@@ -11,6 +11,9 @@ from twisted.internet.defer import Deferred
 
 from hraft.interfaces import StateMachine
 from hraft.raft.ready import NodeStatus
+from hraft.service.alarms import Alarms
+from hraft.service.events import Events
+from hraft.service.health import Check, Facts, liveness, readiness
 from hraft.service.running import Running
 from hraft.service.surroundings import Surroundings
 
@@ -24,6 +27,10 @@ class LeaderHint:
     http_address: str | None
 
 
+#: Why nothing is taken in by a node that must not go on.
+HALTED = "this node has met a failure and must stop"
+
+
 class NodeView:
     """One node, before its start and after."""
 
@@ -35,6 +42,11 @@ class NodeView:
         self._around = around
         self._state_machine = state_machine
         self._running: Running | None = None
+        self._events = Events(around.node_id)
+        #: What an operator must look at.
+        self.alarms = Alarms(around.clock, self._events)
+        #: Why nothing is taken in: not started yet, stopping, or halted.
+        self._closed_reason = "this node has not started"
 
     def status(self) -> NodeStatus:
         """One look at the node; `applied_index` is what its state machine has seen."""
@@ -48,6 +60,26 @@ class NodeView:
         others for an election timeout before it notices, and does not know how long a message took.
         """
         return self._started().age_seconds()
+
+    def liveness(self) -> tuple[Check, ...]:
+        """What must hold for this process to go on."""
+        return liveness(self._closed_reason == HALTED, self._closed_reason)
+
+    def readiness(self) -> tuple[Check, ...]:
+        """What must hold for clients to be sent here."""
+        running, timing = self._started(), self._around.timing
+        return readiness(
+            Facts(
+                status=self.status(),
+                leader_id=running.leader_id,
+                age_seconds=running.age_seconds(),
+                hears_leader=running.node.state.hears_leader,
+                election_timeout_ticks=timing.election_timeout_ticks,
+                alarms=self.alarms,
+                closed_reason=self._closed_reason,
+                has_failed=self._closed_reason == HALTED,
+            )
+        )
 
     def leader(self) -> LeaderHint | None:
         """Who leads, if that is known and it is a member (C6)."""

@@ -170,6 +170,12 @@ def replace_file(file_system: FileSystem, directory: str, name: str, data: bytes
     sync_directory(file_system, directory)
 
 
+def free_bytes(path: str) -> int:
+    """How much more this user may write to the file system that `path` is on."""
+    found = os.statvfs(path)
+    return found.f_bavail * found.f_frsize
+
+
 def is_full(error: OSError) -> bool:
     """Whether there was merely no room: the disk is sound, and the same call may succeed later."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT)

@@ -36,6 +36,7 @@ REASONS: Final = {
     429: "Too Many Requests",
     500: "Internal Server Error",
     503: "Service Unavailable",
+    507: "Insufficient Storage",
 }
 
 #: encoding/json spells these so, lest they mean something in HTML or JavaScript.

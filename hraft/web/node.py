@@ -9,6 +9,8 @@ from twisted.internet.defer import Deferred
 from hraft.interfaces import JoinOutcome, Observer, ReadLevel, StateMachine
 from hraft.raft.entry import Snapshot
 from hraft.raft.ready import NodeStatus
+from hraft.service.alarms import Alarms
+from hraft.service.health import Check
 
 
 class Leader(Protocol):
@@ -66,6 +68,14 @@ class Node(Protocol):
     def status(self) -> NodeStatus: ...
 
     def leader(self) -> Leader | None: ...
+
+    @property
+    def alarms(self) -> Alarms:
+        """What an operator must look at."""
+
+    def liveness(self) -> tuple[Check, ...]: ...
+
+    def readiness(self) -> tuple[Check, ...]: ...
 
     def http_address_of(self, node_id: str) -> str | None:
         """host:port of a member, if it has said it."""

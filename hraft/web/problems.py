@@ -81,6 +81,8 @@ def problem_of(error: errors.HraftError, node_id: str, leader: Leader | None) ->
         return Problem(404, "lease_not_found", detail, outcome=NOT_DONE)
     if isinstance(error, errors.ReadFailed):
         return retry_later("read_failed", detail, outcome=NOT_DONE)
+    if isinstance(error, errors.DiskFull):
+        return Problem(507, "disk_full", detail, outcome=NOT_DONE)
     for kind, code in _NOT_DONE_CODES.items():
         if isinstance(error, kind):
             return retry_later(code, detail, outcome=NOT_DONE)

@@ -14,6 +14,7 @@ from hraft.errors import ReadFailed
 from hraft.kv.store import KeyValueStore
 from hraft.web.api import Api, Route
 from hraft.web.cluster import ClusterApi
+from hraft.web.health import HealthApi
 from hraft.web.keys import KeyApi
 from hraft.web.kv import KeyValueApi
 from hraft.web.leases import LeaseApi, LeaseClock
@@ -51,11 +52,13 @@ def node_api(
     """
     reads, writes = Reads(node, age_seconds), Writes(node, forward=True)
     cluster = ClusterApi(node, reads, backups)
+    health = HealthApi(node)
     if not isinstance(node.state_machine, KeyValueStore):
-        return Api(node, cluster.routes())
+        return Api(node, (*cluster.routes(), *health.routes()))
     parts = (
         KeyApi(node, Writes(node, forward)),
         cluster,
+        health,
         KeyValueApi(node, reads, writes),
         ListingApi(node, reads, writes),
         TransactionApi(writes),

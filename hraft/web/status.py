@@ -12,6 +12,7 @@ import msgspec
 from hraft import __version__
 from hraft.kv.store import KeyValueStore
 from hraft.raft.ready import Role
+from hraft.service.alarms import ADVICE
 from hraft.web.node import Node
 
 
@@ -34,6 +35,18 @@ class MemberDocument(LeaderDocument):
     last_contact_ms: int | None = None
 
 
+class AlarmDocument(msgspec.Struct):
+    """What an operator must look at. `members`: who has it, as far as this node knows; `age_seconds`: for how long."""
+
+    kind: str
+    members: list[str]
+    detail: str
+    advice: str
+    age_seconds: int
+    index: int | None = None
+    hashes: dict[str, str] = {}
+
+
 class ClusterDocument(msgspec.Struct):
     """The members as of the last configuration in this node's log."""
 
@@ -42,6 +55,7 @@ class ClusterDocument(msgspec.Struct):
     leader: LeaderDocument | None
     configuration_committed: bool
     members: list[MemberDocument]
+    alarms: list[AlarmDocument]
 
 
 def status_document(node: Node) -> dict[str, object]:
@@ -77,7 +91,7 @@ def store_document(node: Node, age_ms: int | None) -> dict[str, object]:
     store, counts = node.state_machine, {}
     if isinstance(store, KeyValueStore):
         counts = {"revision": store.revision, "keys_count": store.count(), "leases_count": store.leases_count}
-    return {**status_document(node), **counts, "age_ms": age_ms}
+    return {**status_document(node), **counts, "age_ms": age_ms, "alarms": alarm_documents(node)}
 
 
 def cluster_document(node: Node) -> ClusterDocument:
@@ -98,7 +112,25 @@ def cluster_document(node: Node) -> ClusterDocument:
             member.lag = max(0, status.last.index - member.match_index)
         members.append(member)
     told = None if leader is None else LeaderDocument(leader.node_id, leader.raft_address, leader.http_address or None)
-    return ClusterDocument(node.cluster_id, status.term, told, status.configuration_committed, members)
+    alarms = alarm_documents(node)
+    return ClusterDocument(node.cluster_id, status.term, told, status.configuration_committed, members, alarms)
+
+
+def alarm_documents(node: Node) -> list[AlarmDocument]:
+    """The alarms that this node knows of."""
+    alarms = node.alarms
+    return [
+        AlarmDocument(
+            kind=alarm.kind,
+            members=list(alarm.members),
+            detail=alarm.detail,
+            advice=ADVICE[alarm.kind],
+            age_seconds=int(alarms.age_seconds(alarm)),
+            index=alarm.index,
+            hashes=alarm.hashes,
+        )
+        for alarm in alarms.active
+    ]
 
 
 def _member(node_id: str, address: str) -> dict[str, str]:

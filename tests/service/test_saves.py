@@ -38,7 +38,9 @@ class SavesTests(SynchronousTestCase):
         self.saved: list[Save] = []
         self.halted: list[str] = []
         thread = SimulatedThread(self.clock, 0.0)
-        saves = Saves(self.clock, self.storage, thread, self.saved.append, self.halted.append, Events("node0"))  # type: ignore[arg-type]
+        self.reasons: list[str | None] = []
+        saved, halted, told = self.saved.append, self.halted.append, self.reasons.append
+        saves = Saves(self.clock, self.storage, thread, saved, halted, Events("node0"), told)  # type: ignore[arg-type]
         saves.start(SAVE)
         self.clock.advance(0.0)
         return saves
@@ -56,6 +58,8 @@ class SavesTests(SynchronousTestCase):
         self.assertEqual([], self.saved)
         self.clock.pump([1.0, 0.0, 1.0, 0.0])
         self.assertEqual(([SAVE] * 3, [SAVE]), (self.storage.tried, self.saved))
+        self.assertIsNone(self.reasons.pop(), "whoever raised an alarm may clear it")
+        self.assertTrue(all(self.reasons))
         saves.check_room()
         self.assertEqual(([], []), (self.halted, self.clock.getDelayedCalls()))
 

@@ -196,7 +196,7 @@ class ClusterTests(WireTestCase):
         self.node.put(GrantLease(60))
         self.node.put(Set(b"a", b"1"))
         before = self.ask("GET", "/status").json()
-        store = {"revision": 1, "keys_count": 1, "leases_count": 1, "age_ms": None, "backups": None}
+        store = {"revision": 1, "keys_count": 1, "leases_count": 1, "age_ms": None, "alarms": [], "backups": None}
         self.assertEqual({**before, **store}, self.answered(200, "GET", "/v1/status"))
         self.served.age_seconds = 1.5
         self.assertEqual(1501, self.answered(200, "GET", "/v1/status")["age_ms"])

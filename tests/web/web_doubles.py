@@ -23,7 +23,10 @@ from hraft.kv.store import KeyValueStore
 from hraft.raft.configuration import Configuration
 from hraft.raft.entry import EntryId, Snapshot
 from hraft.raft.ready import FollowerStatus, NodeStatus, Role
+from hraft.service.alarms import Alarms
 from hraft.service.backup import Backup
+from hraft.service.events import Events
+from hraft.service.health import Check
 from hraft.storage.snapshot_file import encode
 from hraft.web.node import Node
 from hraft.web.routes import node_api
@@ -83,6 +86,9 @@ class ToldNode:
     #: Whatever was acknowledged is here already, and the leader says so at once.
     is_fresh: bool = False
     followers: dict[str, FollowerStatus] = field(default_factory=dict)
+    alarms: Alarms = field(default_factory=lambda: Alarms(Clock(), Events("node0")))
+    #: What the node finds when it looks at itself.
+    checks: tuple[Check, ...] = (Check("leader", True, "node0"),)
     observers: list[Observer] = field(default_factory=list)
     #: Of backups, made so far.
     parts_count: int = 0
@@ -137,6 +143,12 @@ class ToldNode:
 
     def join(self, node_id: str, address: str, empty_log: bool | None = None) -> Deferred[Any]:
         return self.ask("join", node_id, address, empty_log)
+
+    def liveness(self) -> tuple[Check, ...]:
+        return self.checks
+
+    def readiness(self) -> tuple[Check, ...]:
+        return self.checks
 
     def leader(self) -> ToldLeader | None:
         return ToldLeader(self.node_id, self.raft_address, self.http_address) if self.leads else self.known_leader
