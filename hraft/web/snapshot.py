@@ -14,42 +14,29 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.resource import Resource
-from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
 
 from hraft import limits
 from hraft.web.answers import Answer
 from hraft.web.node import Backup, Node
 from hraft.web.problems import Problem, retry_later
-from hraft.web.tree import give
+from hraft.web.streams import StreamResource
 
 PATH = b"/v1/snapshot"
 
 _log = Logger(namespace="hraft.web")
 
 
-class SnapshotResource(Resource):
-    """Every backup that this node is giving. `failed` makes an answer of what went wrong before one has begun."""
-
-    isLeaf = True
+class SnapshotResource(StreamResource):
+    """Every backup that this node is giving."""
 
     def __init__(self, node: Node, clock: IReactorTime, failed: Callable[[Failure, bytes, bytes], Answer]) -> None:
-        super().__init__()
+        super().__init__(failed)
         self._node = node
         self._clock = clock
-        self._failed = failed
         self._streams: set[_Stream] = set()
         self._begun_count = 0
         self._is_stopped = False
-
-    def render(self, request: Any) -> int:
-        """Twisted's way in."""
-        waiting = Deferred.fromCoroutine(self._answer(request))
-        if not waiting.called:
-            request.notifyFinish().addErrback(lambda _: waiting.cancel())
-        waiting.addErrback(self._refuse, request)
-        return NOT_DONE_YET
 
     def stop(self) -> None:
         """The node is stopping: who has not got all of it must ask another one."""
@@ -57,7 +44,7 @@ class SnapshotResource(Resource):
         for stream in list(self._streams):
             stream.break_off()
 
-    async def _answer(self, request: Any) -> None:
+    async def answer(self, request: Any) -> None:
         if request.method not in (b"GET", b"HEAD"):
             raise Problem(405, "method_not_allowed", "a snapshot is got with GET", {b"Allow": "GET, HEAD"})
         if b"?" in request.uri:
@@ -96,12 +83,6 @@ class SnapshotResource(Resource):
         finally:
             stream.end()
             self._streams.discard(stream)
-
-    def _refuse(self, failure: Failure, request: Any) -> None:
-        if failure.check(CancelledError):  # The client has hung up.
-            return
-        request.write(give(request, self._failed(failure, request.method, request.path)))
-        request.finish()
 
 
 @implementer(IPushProducer)
@@ -157,4 +138,4 @@ class _Stream:
             has_room.callback(None)
 
     def stopProducing(self) -> None:
-        """The connection is lost, of which `render` is told."""
+        """The connection is lost, of which the resource is told."""

@@ -9,29 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
-from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
-from twisted.web.resource import Resource
-from twisted.web.server import NOT_DONE_YET
 
 from hraft import limits
 from hraft.kv.store import KeyValueStore
 from hraft.web.answers import Answer
 from hraft.web.node import Node
 from hraft.web.problems import Problem
-from hraft.web.tree import give
-from hraft.web.watch.hub import Hub
-from hraft.web.watch.stream import WatchStream
+from hraft.web.streams import EventStream, StreamResource
+from hraft.web.watch.hub import Hub, Watcher
 from hraft.web.watch.wanted import Wanted, wanted
 
 PATH = b"/v1/watch"
 
 
-class WatchResource(Resource):
-    """Every watch of one node. `failed` makes an answer of what went wrong before a stream has begun."""
-
-    isLeaf = True
+class WatchResource(StreamResource):
+    """Every watch of one node."""
 
     def __init__(
         self,
@@ -40,21 +34,12 @@ class WatchResource(Resource):
         failed: Callable[[Failure, bytes, bytes], Answer],
         watchers_count: int = limits.WATCHERS_COUNT,
     ) -> None:
-        super().__init__()
+        super().__init__(failed)
         self._node = node
-        self._failed = failed
         self.hub = Hub(clock, self._store, watchers_count)
         node.observe(self)
 
-    def render(self, request: Any) -> int:
-        """Twisted's way in."""
-        waiting = Deferred.fromCoroutine(self._watch(request))
-        if not waiting.called:
-            request.notifyFinish().addErrback(lambda _: waiting.cancel())
-        waiting.addErrback(self._refuse, request)
-        return NOT_DONE_YET
-
-    async def _watch(self, request: Any) -> None:
+    async def answer(self, request: Any) -> None:
         if request.method not in (b"GET", b"HEAD"):
             allowed = {b"Allow": "GET, HEAD"}
             raise Problem(405, "method_not_allowed", "a watch is a GET", allowed)
@@ -70,17 +55,12 @@ class WatchResource(Resource):
             request.setHeader(b"Content-Type", asked.view.form.value)
             request.finish()
         else:
-            WatchStream(request, self.hub).begin(asked.view, asked.since)
+            stream: EventStream[Watcher] = EventStream(request, self.hub)
+            stream.begin(asked.view.form.value, lambda stream: self.hub.add(asked.view, asked.since, stream))
 
     def _is_news(self, asked: Wanted) -> bool:
         """Whether only the leader can tell what is meant: by now, or by a revision that this node has not come to."""
         return asked.since is None or asked.since > self._store().revision
-
-    def _refuse(self, failure: Failure, request: Any) -> None:
-        if failure.check(CancelledError):  # The client has hung up.
-            return
-        request.write(give(request, self._failed(failure, request.method, request.path)))
-        request.finish()
 
     def _store(self) -> KeyValueStore:
         return cast(KeyValueStore, self._node.state_machine)

@@ -1,50 +1,95 @@
 # mypy: allow-untyped-calls
-"""One watcher's end of a connection: bytes go out as fast as the client reads, and nobody waits for it.
+"""Answers without end: the way to one over twisted.web, and server-sent bytes that go out as fast as the client reads.
 
-What the client has not read is at most one portion in the transport, and the rest of the message that is being sent; that is
-shared with all who are sent the same. Knows nothing of changes.
+What a client has not read is at most one portion in the transport, and the rest of the message that is being sent; that is
+shared with all who are sent the same. Knows nothing of what is told, and of who else is.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Generic, Protocol, TypeVar
 
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IPushProducer
 from twisted.python.failure import Failure
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
 
 from hraft import limits
 from hraft.sending import lose_after, send_now
-from hraft.web.watch.hub import Hub, Watcher
-from hraft.web.watch.views import View
+from hraft.web.answers import Answer
+from hraft.web.tree import give
+
+ListenerT = TypeVar("ListenerT")
+_ListenerT = TypeVar("_ListenerT", contravariant=True)
+
+
+class StreamResource(Resource):
+    """Where streams begin. `failed` makes an answer of what went wrong before one has begun."""
+
+    isLeaf = True
+
+    def __init__(self, failed: Callable[[Failure, bytes, bytes], Answer]) -> None:
+        super().__init__()
+        self._failed = failed
+
+    def render(self, request: Any) -> int:
+        """Twisted's way in."""
+        waiting = Deferred.fromCoroutine(self.answer(request))
+        if not waiting.called:
+            request.notifyFinish().addErrback(lambda _: waiting.cancel())
+        waiting.addErrback(self._refuse, request)
+        return NOT_DONE_YET
+
+    async def answer(self, request: Any) -> None:
+        """Begin to answer, or raise what says why not. Cancelled when the client hangs up meanwhile."""
+        raise NotImplementedError
+
+    def _refuse(self, failure: Failure, request: Any) -> None:
+        if failure.check(CancelledError):  # The client has hung up.
+            return
+        request.write(give(request, self._failed(failure, request.method, request.path)))
+        request.finish()
+
+
+class Hub(Protocol[_ListenerT]):
+    """Who tells the clients of streams something, each as a listener of its own kind."""
+
+    def is_full(self, listener: _ListenerT, /) -> None: ...
+
+    def has_room(self, listener: _ListenerT, /) -> None: ...
+
+    def remove(self, listener: _ListenerT, /) -> None: ...
 
 
 @implementer(IPushProducer)
-class WatchStream:
+class EventStream(Generic[ListenerT]):
     """The answer to a request, which ends when the client hangs up, or the hub ends it."""
 
-    def __init__(self, request: Any, hub: Hub) -> None:
+    def __init__(self, request: Any, hub: Hub[ListenerT]) -> None:
         self._request = request
         self._hub = hub
-        self._watcher: Watcher | None = None
+        self._listener: ListenerT | None = None
         self._rest = memoryview(b"")
         self._is_over = False
         #: The client has not read what it was sent.
         self.is_full = False
 
-    def begin(self, view: View, since: int | None) -> None:
-        """Send what `view` sees after this revision. The answer's headers must be on the request."""
+    def begin(self, content_type: bytes, add: Callable[[EventStream[ListenerT]], ListenerT]) -> None:
+        """Add it to the hub. The answer's own headers must be on the request."""
         request = self._request
         # However it ends, the connection ends with it: nobody asks anything more on the connection of one that does not read.
         request.channel.persistent = False
         request.setHeader(b"Connection", b"close")
-        request.setHeader(b"Content-Type", view.form.value)
+        request.setHeader(b"Content-Type", content_type)
         request.setHeader(b"Cache-Control", b"no-store")
         request.setHeader(b"X-Accel-Buffering", b"no")  # For nginx, which would hold messages back.
         request.notifyFinish().addErrback(self._lost)
         request.registerProducer(self, True)
         lose_after(request.channel.transport, limits.WATCH_VANISHED_SECONDS)
-        self._watcher = self._hub.add(view, since, self)
+        self._listener = add(self)
 
     # --- what the hub does -----------------------------------------------------------------------
 
@@ -73,14 +118,14 @@ class WatchStream:
 
     def pauseProducing(self) -> None:
         self.is_full = True
-        if self._watcher is not None:
-            self._hub.is_full(self._watcher)
+        if self._listener is not None:
+            self._hub.is_full(self._listener)
 
     def resumeProducing(self) -> None:
         self.is_full = False
         self._send_rest()
-        if self._watcher is not None and not self.is_full:
-            self._hub.has_room(self._watcher)
+        if self._listener is not None and not self.is_full:
+            self._hub.has_room(self._listener)
 
     def stopProducing(self) -> None:
         """The connection is lost, of which `_lost` is told."""
@@ -88,8 +133,8 @@ class WatchStream:
     def _lost(self, reason: Failure) -> None:
         self._is_over = True
         self._rest = memoryview(b"")
-        if self._watcher is not None:
-            self._hub.remove(self._watcher)
+        if self._listener is not None:
+            self._hub.remove(self._listener)
 
     def _send_rest(self) -> None:
         while self._rest and not self.is_full:
