@@ -30,6 +30,9 @@ setup(
         "sortedcontainers>=2.4",
         "click>=8.2",
         "rich>=13.9.4",
+        "cryptography>=43",
+        "pyopenssl>=24.3",
+        "service-identity>=24.1",
         # Where it is missing HTTP is slower, and no different.
         "httptools>=0.6.4; platform_python_implementation == 'CPython'",
     ],

@@ -50,6 +50,14 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
+class HttpsAddress(Address):
+    """An address where HTTPS is spoken, and not HTTP."""
+
+    def __str__(self) -> str:
+        return f"https://{Address.__str__(self)}"
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
     """A Twisted endpoint string, for `serverFromString` or `clientFromString`. `address` is where that is, if it says so."""
 
@@ -85,13 +93,18 @@ def parse_listening(text: str) -> Address | Endpoint:
     return _endpoint(text) if _kind(text) in LISTENING_KINDS else parse_address(text)
 
 
-def parse_target(text: str) -> Address | Endpoint:
-    """Whom to dial: an address (:port is on this machine), or a client endpoint string. Raises BadAddress."""
+def parse_target(text: str, is_https: bool = False) -> Address | Endpoint:
+    """Whom to ask over HTTP: an address (:port is on this machine), as it is or behind https:// or http://, or a client
+    endpoint string. `is_https` is what an address alone means. Raises BadAddress."""
     if _kind(text) in TARGET_KINDS:
         return Endpoint(text, None)
-    if text.startswith(("http://", "https://")):
-        raise _bad(text, "leave out the scheme and the path: host:port")
-    return parse_address(text).dialable
+    scheme, separator, rest = text.partition("://")
+    if separator and scheme not in ("http", "https"):
+        raise _bad(text, f"{_FORMS}, or https://host:port")
+    if separator and "/" in rest:
+        raise _bad(text, "leave out the path: https://host:port")
+    address = parse_address(rest if separator else text).dialable
+    return HttpsAddress(address.host, address.port) if (scheme == "https" if separator else is_https) else address
 
 
 def parse_advertised(text: str) -> Address:
@@ -105,6 +118,21 @@ def advertised(listening: Address | Endpoint) -> Address | None:
     """What others are told, unless the operator says otherwise; None where that cannot be known."""
     address = listening.address if isinstance(listening, Endpoint) else listening
     return address.dialable if address else None
+
+
+def url_of(http_address: str) -> str:
+    """Of what a node says of itself: host:port, or https://host:port where it speaks HTTPS."""
+    return http_address if "://" in http_address else f"http://{http_address}"
+
+
+def is_loopback(listening: Address | Endpoint) -> bool:
+    """Whether only this machine can reach what listens there, as far as the text tells."""
+    if isinstance(listening, Endpoint):
+        return listening.kind == "unix" or (listening.address is not None and is_loopback(listening.address))
+    host = listening.host
+    if ":" in host:
+        return IPv6Address(host).is_loopback
+    return host.lower() == "localhost" or (bool(_DOTTED_DIGITS.fullmatch(host)) and IPv4Address(host).is_loopback)
 
 
 def _bad(text: str, reason: str) -> BadAddress:

@@ -21,8 +21,7 @@ from twisted.web.client import URI, Agent, HTTPConnectionPool
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
-from hraft.addresses import Address, Endpoint
-from hraft.endpoints import client_endpoint
+from hraft.addresses import Address, Endpoint, url_of
 from hraft.errors import ChangeRefused, WrongPeer
 from hraft.limits import JOIN_TIMEOUT_SECONDS
 
@@ -158,13 +157,16 @@ class _QuietPool(HTTPConnectionPool):
         self._factory = quiet
 
 
-def ask_over_http(reactor: Any) -> Ask:
-    """The real way to ask: treq, a connection for each question, and never for longer than a member needs to answer."""
+def ask_over_http(reactor: Any, endpoint_of: Callable[[Target], IStreamClientEndpoint]) -> Ask:
+    """The real way to ask: treq, a connection for each question, and never for longer than a member needs to answer.
+
+    `endpoint_of` makes what a target is dialled with, TLS and all.
+    """
 
     async def ask(target: Target, path: str, request: dict[str, Any] | None) -> Answer:
-        agent = Agent.usingEndpointFactory(reactor, _OneEndpoint(client_endpoint(reactor, target)), _QuietPool(reactor))
+        agent = Agent.usingEndpointFactory(reactor, _OneEndpoint(endpoint_of(target)), _QuietPool(reactor))
         client = HTTPClient(agent)
-        url = f"http://{target}{path}" if isinstance(target, Address) else f"http://localhost{path}"
+        url = url_of(str(target) if isinstance(target, Address) else "localhost") + path
 
         async def exchange() -> Answer:
             if request is None:

@@ -16,14 +16,15 @@ from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, fail, maybeDeferred
 from twisted.logger import Logger
 
-from hraft.addresses import parse_advertised
+from hraft.admission import ask_over_http
 from hraft.coming_in import ComingIn
-from hraft.endpoints import Listener, client_endpoint, listen
+from hraft.endpoints import Listener, listen
 from hraft.errors import BadAddress, DirectoryUnusable, HraftError, PortUnusable, ProposalDropped, ReadFailed
 from hraft.interfaces import PeerIdentity, Precautions, StateMachine, Storage
 from hraft.kv.commands import frees_room
 from hraft.kv.store import KeyValueStore
 from hraft.leases import LeaseClock
+from hraft.node_certificates import NodeCertificates
 from hraft.peers.transport import AmpTransport
 from hraft.process import OneThread, end_at_once, files_count, use_monotonic_time
 from hraft.scheduled_backups import ScheduledBackups
@@ -64,6 +65,8 @@ class HraftService(Service):
         self.is_started = False
         #: The time of leases, beside `node`; None where the state machine is an application's own.
         self.leases: LeaseClock | None = None
+        #: Of TLS: `live` says when they end, `reload()` takes in changed files.
+        self.certificates = NodeCertificates(reactor, settings)
         self._reactor = reactor
         self._state_machine = KeyValueStore() if state_machine is None else state_machine
         self._halt = halt
@@ -102,6 +105,7 @@ class HraftService(Service):
     def startService(self) -> None:
         """Open everything, or nothing: raises an HraftError whose message is for the operator."""
         try:
+            self.certificates.open()
             identity = self._open_directory()
             self._listen()
             if identity is not None:
@@ -113,10 +117,12 @@ class HraftService(Service):
             self._let_go()
             raise
         super().startService()  # type: ignore[no-untyped-call]
-        coming_in = ComingIn(self._reactor, self.settings, self._node_id, self._enter)
+        ask = ask_over_http(self._reactor, self.certificates.http_endpoint)
+        coming_in = ComingIn(self._reactor, self.settings, self._node_id, self._enter, ask)
         self._coming_in = Deferred.fromCoroutine(coming_in.come_in(self.node))
         self._coming_in.addCallbacks(self._has_come_in, self._could_not_come_in)
         self._backups.startService()
+        self.certificates.start()
 
     def _open_directory(self) -> Identity | None:
         """Whose the directory is: this node's, or nobody's yet. A node that was not given an id has the one it had before."""
@@ -130,8 +136,8 @@ class HraftService(Service):
 
     def _listen(self) -> None:
         for option, where, factory in (
-            ("--haddr", self.settings.http_listening, self._site),
-            ("--raddr", self.settings.raft_listening, self._raft_port),
+            ("--haddr", self.settings.http_listening, self.certificates.under_http(self._site)),
+            ("--raddr", self.settings.raft_listening, self.certificates.under_peers(self._raft_port)),
         ):
             try:
                 self._listeners.append(listen(self._reactor, where, factory))
@@ -150,7 +156,7 @@ class HraftService(Service):
         transport = AmpTransport(
             self._reactor,
             PeerIdentity(cluster_id, self._node_id, settings.http_address),
-            lambda address: client_endpoint(self._reactor, parse_advertised(address)),
+            self.certificates.peer_endpoint,
             chance.random,
         )
         writer, snapshots, _ = self._threads
@@ -237,6 +243,7 @@ class HraftService(Service):
         if self._coming_in is not None:
             self._coming_in.cancel()
         self._backups.stopService()
+        self.certificates.stop()
         http, raft = self._listeners
         await http.stop()
         drained = self._site.drained()

@@ -12,7 +12,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from hraft.admission import Admission, ask_over_http
+from hraft.addresses import url_of
+from hraft.admission import Admission, Ask
 from hraft.errors import ChangeRefused
 from hraft.service import NodeService
 from hraft.settings import NodeSettings
@@ -29,11 +30,14 @@ _log = Logger(namespace="hraft.coming_in")
 class ComingIn:
     """One node's, once. `enter(cluster id)` makes the node of that cluster, durably."""
 
-    def __init__(self, reactor: Any, settings: NodeSettings, node_id: str, enter: Callable[[str], NodeService]) -> None:
+    def __init__(
+        self, reactor: Any, settings: NodeSettings, node_id: str, enter: Callable[[str], NodeService], ask: Ask
+    ) -> None:
         self._reactor = reactor
         self._settings = settings
         self._node_id = node_id
         self._enter = enter
+        self._ask = ask
 
     async def come_in(self, node: NodeService | None) -> None:
         """From listening to being a voter that knows its leader. `node` is None while its cluster is not known.
@@ -46,9 +50,9 @@ class ComingIn:
             await self._tell_new_address(node)
         await self._wait_until_led(node)
         _log.info(
-            "{node}: hraft started successfully, listening on http://{http_address}",
+            "{node}: hraft started successfully, listening on {url}",
             node=node.node_id,
-            http_address=node.http_address,
+            url=url_of(node.http_address),
             raft_address=node.raft_address,
             cluster=node.cluster_id,
         )
@@ -85,8 +89,8 @@ class ComingIn:
             _log.error("{node}: goes on without its new address: {reason}", reason=str(error), **fields)
 
     def _admission(self) -> Admission:
-        ask, settings = ask_over_http(self._reactor), self._settings
-        return Admission(self._reactor, ask, settings.join_targets, self._node_id, settings.raft_address)
+        settings = self._settings
+        return Admission(self._reactor, self._ask, settings.join_targets, self._node_id, settings.raft_address)
 
     async def _wait_until_led(self, node: NodeService) -> None:
         member, silence_seconds = node.when_member(), SILENCE_SECONDS

@@ -110,6 +110,14 @@ class PortUnusable(HraftError):
     """A port cannot be listened on: in use, not permitted, or not an address of this machine."""
 
 
+class CertificateUnusable(HraftError):
+    """A file of a certificate, a key or authorities cannot be read, or is not fit for its use."""
+
+
+class HandshakeFailed(HraftError):
+    """The two ends of a connection did not agree on TLS, or on who they are. Nothing else was said on it."""
+
+
 class BadAddress(HraftError):
     """An address does not read as host:port, :port, [v6]:port or an endpoint string."""
 

@@ -134,6 +134,17 @@ RESERVED_FILES_COUNT = PEER_CONNECTIONS_COUNT + 2 * MEMBERS_COUNT + HTTP_REFUSED
 #: Open files that a node can make use of.
 FILES_COUNT = HTTP_CONNECTIONS_COUNT + RESERVED_FILES_COUNT
 
+# --- TLS -----------------------------------------------------------------------------------------
+#: From the connection to the end of the handshake, which takes two ways there and back, and some milliseconds of work.
+TLS_HANDSHAKE_TIMEOUT_SECONDS = 10.0
+CERTIFICATE_FILE_BYTES = 1024 * 1024
+#: Whether the files have changed is looked at when a connection begins, and not more often.
+CERTIFICATE_LOOK_SECONDS = 5.0
+#: The same without connections, and whether a certificate ends soon.
+CERTIFICATE_EXPIRY_LOOK_SECONDS = 3600.0
+CERTIFICATE_WARNING_SECONDS = 14 * 24 * 3600.0
+CERTIFICATE_WARNING_INTERVAL_SECONDS = 24 * 3600.0
+
 # --- leases' time --------------------------------------------------------------------------------
 #: How many leases one entry ends, and how many are looked at before it is the turn of others.
 LEASES_ENDED_COUNT = 1_000

@@ -18,6 +18,7 @@ from hraft.addresses import Address, Endpoint, advertised, parse_advertised, par
 from hraft.errors import BadAddress
 from hraft.interfaces import SnapshotPolicy, Timing
 from hraft.settings import BackupPolicy, NodeSettings
+from hraft.tls_options import TLS_PARAMETERS, tls_settings
 
 TICK_MILLISECONDS = 20
 #: A follower must miss several heartbeats before it campaigns, or one lost packet is an election (Section 3.9, E19).
@@ -65,6 +66,7 @@ class Options(usage.Options):
         ["raddr-adv", None, None, "Raft address that others are told [default: as --raddr, localhost for every interface]"],
         ["join", None, None, "HTTP addresses of any members, with commas between: ask the first that answers to be taken in"],
         ["backup-dir", None, None, "directory in which this node keeps backups of the whole store, made by itself"],
+        *TLS_PARAMETERS,
         ["id", None, None, "name of this node, used once for all time [default: the advertised Raft address]"],
         *(
             [name, None, NUMBERS[name].default, help_text]
@@ -118,17 +120,21 @@ class Options(usage.Options):
         http_listening, http_address = self._listening("haddr")
         raft_listening, raft_address = self._listening("raddr")
         if isinstance(raft_listening, Endpoint) and raft_listening.kind == "ssl":
-            raise usage.UsageError(f"--raddr {raft_listening}: nodes talk plain TCP to each other; write host:port or tcp:")
+            raise usage.UsageError(f"--raddr {raft_listening}: nodes talk plain TCP there; write host:port, and --raft-cert")
+        tls = tls_settings(self)
+        is_https = tls.http.is_there or (isinstance(http_listening, Endpoint) and http_listening.kind == "ssl")
+        if tls.http.is_there and isinstance(http_listening, Endpoint) and http_listening.kind == "ssl":
+            raise usage.UsageError(f"--haddr {http_listening} names certificates, and so does --http-cert: leave out one of them")
         if http_address == raft_address:
             raise usage.UsageError(f"--haddr and --raddr are both {http_address}: HTTP and Raft need a port each")
         self.settings = NodeSettings(
             directory=None if self["inmem"] else self["directory"],
             node_id=self._node_id(),
             http_listening=http_listening,
-            http_address=http_address,
+            http_address=f"https://{http_address}" if is_https else http_address,
             raft_listening=raft_listening,
             raft_address=raft_address,
-            join_targets=self._join_targets(),
+            join_targets=self._join_targets(is_https),
             forward=bool(self["forward"]),
             timing=self._timing(),
             snapshot_policy=SnapshotPolicy(
@@ -139,6 +145,7 @@ class Options(usage.Options):
             backups=self._backups(),
             check_interval_seconds=self._number("check-interval"),
             disk_reserve_bytes=self._number("disk-reserve-mib") * _BYTES_IN_MIB,
+            tls=tls,
         )
 
     def _listening(self, name: str) -> tuple[Address | Endpoint, str]:
@@ -161,11 +168,11 @@ class Options(usage.Options):
             raise usage.UsageError(f"--id {node_id[:200]!r}: an id is 1 to 128 printable ASCII characters without spaces")
         return node_id
 
-    def _join_targets(self) -> tuple[Address | Endpoint, ...]:
+    def _join_targets(self, is_https: bool) -> tuple[Address | Endpoint, ...]:
         if self["join"] is None:
             return ()
         try:
-            return tuple(parse_target(target.strip()) for target in self["join"].split(","))
+            return tuple(parse_target(target.strip(), is_https) for target in self["join"].split(","))
         except BadAddress as error:
             raise usage.UsageError(f"--join: {error}") from error
 

@@ -6,6 +6,7 @@ Knows nothing of nodes.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -64,6 +65,13 @@ def allow_files(wanted_count: int) -> None:
         # Whoever forbids it has a reason, and the number of clients will follow the limit.
         with suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+def reload_on_hangup(reactor: Any, reload: Callable[[], object]) -> None:
+    """Have SIGHUP call this, in the reactor's thread, from when the reactor runs."""
+    number = getattr(signal, "SIGHUP", None)
+    if number is not None:
+        reactor.callWhenRunning(signal.signal, number, lambda *_: reactor.callFromThread(reload))
 
 
 class OneThread:

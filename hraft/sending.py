@@ -10,6 +10,7 @@ import socket
 from typing import Any
 
 from twisted.internet import tcp
+from twisted.protocols.policies import ProtocolWrapper
 
 
 def send_now(transport: Any) -> None:
@@ -27,8 +28,10 @@ def lose_after(transport: Any, seconds: float) -> None:
     """Have the connection lost when nothing of what is sent is acknowledged for so long, instead of after a quarter of an hour.
 
     For one that only ever sends: its other end may have vanished without a word. Where the system cannot do it (it is Linux's
-    TCP_USER_TIMEOUT), or the transport is no plain TCP connection, nothing is changed.
+    TCP_USER_TIMEOUT), or there is no TCP connection, nothing is changed.
     """
+    while isinstance(transport, ProtocolWrapper):
+        transport = transport.transport
     option = getattr(socket, "TCP_USER_TIMEOUT", None)
     if option is not None and isinstance(transport, tcp.Connection) and transport.connected:
         transport.getHandle().setsockopt(socket.IPPROTO_TCP, option, int(1000 * seconds))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hraft import limits
 from hraft.addresses import Address, Endpoint
 from hraft.interfaces import SnapshotPolicy, Timing
+from hraft.tls.files import CertificateFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +20,22 @@ class BackupPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class TlsSettings:
+    """The files of TLS: of the HTTP port, of both ends of connections between peers, and of who vouches for the other nodes' HTTP
+    ports (the system's authorities where it is None)."""
+
+    http: CertificateFiles = CertificateFiles()
+    raft: CertificateFiles = CertificateFiles()
+    http_authorities: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class NodeSettings:
     """See docs/operating.md.
 
     `directory` is None when nothing is kept on disk. `node_id` is None when it was not said: the data directory may know it,
-    and otherwise it is the raft address. The two `_address`es are what others are told.
+    and otherwise it is the raft address. The two `_address`es are what others are told; `http_address` begins with https:// where
+    that is spoken.
     """
 
     directory: str | None
@@ -40,3 +52,4 @@ class NodeSettings:
     #: How often members compare their states (0: never), and how much room on the disk is kept for what must be written.
     check_interval_seconds: int = limits.CHECK_INTERVAL_SECONDS
     disk_reserve_bytes: int = limits.DISK_RESERVE_BYTES
+    tls: TlsSettings = TlsSettings()

@@ -14,7 +14,7 @@ from hraft.assembly import HraftService
 from hraft.errors import HraftError
 from hraft.log_file import UnhurriedFile
 from hraft.options import Options
-from hraft.process import allow_files, use_monotonic_time
+from hraft.process import allow_files, reload_on_hangup, use_monotonic_time
 from hraft.supervisor import Condition, supervision
 
 __all__ = ["Options", "makeService"]
@@ -48,6 +48,9 @@ def makeService(options: Options, reactor: Any = None) -> IService:
     if supervised is not None:
         # After the node: what is added last is stopped first.
         supervised.setServiceParent(process)  # type: ignore[no-untyped-call]
+    if service.certificates.live:
+        # An operator's word that the files of certificates are new. Without any, it means what it always does.
+        reload_on_hangup(reactor, service.certificates.reload)
     return process
 
 

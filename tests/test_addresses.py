@@ -7,7 +7,18 @@ from unittest import TestCase
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hraft.addresses import Address, Endpoint, advertised, parse_address, parse_advertised, parse_listening, parse_target
+from hraft.addresses import (
+    Address,
+    Endpoint,
+    HttpsAddress,
+    advertised,
+    is_loopback,
+    parse_address,
+    parse_advertised,
+    parse_listening,
+    parse_target,
+    url_of,
+)
 from hraft.errors import BadAddress
 
 WRITTEN = st.text(st.sampled_from("ab1:[].%=\\ \x00é٣0-/tcpsl"), max_size=30) | st.text(max_size=30)
@@ -104,11 +115,28 @@ class EndpointStringTests(TestCase):
                 parse_listening(text)
 
     def test_targets(self) -> None:
-        """A target may be a client endpoint string, but not a URL."""
+        """A target may be a client endpoint string, or the beginning of a URL; an address alone is as its reader is."""
         self.assertEqual(Endpoint("unix:/run/hraft", None), parse_target("unix:/run/hraft"))
         self.assertEqual("tls", parse_target("tls:example.com:443").kind)  # type: ignore[union-attr]
-        with self.assertRaisesRegex(BadAddress, "leave out the scheme"):
-            parse_target("http://localhost:11000")
+        self.assertEqual(Address("a", 1), parse_target("http://a:1", is_https=True))
+        for target, is_https in (("https://a:1", False), ("a:1", True)):
+            found = parse_target(target, is_https)
+            self.assertEqual((HttpsAddress("a", 1), "https://a:1"), (found, str(found)))
+        with self.assertRaisesRegex(BadAddress, "leave out the path"):
+            parse_target("https://localhost:11000/")
+        with self.assertRaisesRegex(BadAddress, "https://host:port"):
+            parse_target("ftp://localhost:11000")
+
+    def test_a_node_says_its_scheme_where_it_is_https(self) -> None:
+        """Old nodes say host:port, and mean HTTP."""
+        self.assertEqual(["http://a:1", "https://a:1"], [url_of("a:1"), url_of("https://a:1")])
+
+    def test_what_only_this_machine_reaches(self) -> None:
+        """Elsewhere a node without TLS warns."""
+        for text in ("localhost:1", "127.0.0.2:1", "[::1]:1", "unix:/x", "tcp:1:interface=127.0.0.1"):
+            self.assertTrue(is_loopback(parse_listening(text)), text)
+        for text in (":1", "0.0.0.0:1", "10.0.0.1:1", "[::]:1", "node1:1", "tcp:1"):
+            self.assertFalse(is_loopback(parse_listening(text)), text)
 
     def test_no_host_is_called_as_an_endpoint_string_begins(self) -> None:
         """What one node tells as host:port, another would dial as something else."""

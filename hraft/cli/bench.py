@@ -9,16 +9,19 @@ import statistics
 from collections.abc import Callable
 from time import monotonic
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import click
 from twisted.internet.defer import Deferred, DeferredList
-from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
+from twisted.internet.endpoints import connectProtocol
+from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
+from hraft.addresses import url_of
 from hraft.cli.session import Session, pass_session
 from hraft.client import HraftClient, Unavailable
+from hraft.client.dialling import Dialling
 
 PREFIX = "hraft-bench/"
 
@@ -80,13 +83,16 @@ def bench(session: Session, seconds: float, clients: int, reads: bool, value_byt
     """Measure how many requests a second the cluster's leader answers to this program. It uses keys below hraft-bench/ only."""
 
     async def body(client: HraftClient) -> tuple[list[float], int]:
+        from twisted.internet import reactor
+
         view = await client.cluster()
         leader = next((member for member in view.members if member.is_leader and member.http_address), None)
         if leader is None:
             raise Unavailable("no leader is known, or it has not said its HTTP address")
         await client.put(f"{PREFIX}0", "x" * value_bytes)
         try:
-            return await _measure(f"http://{leader.http_address}", seconds, clients, _requests(reads, value_bytes, keys_count))
+            endpoint = Dialling(reactor, session.files).endpoint(url_of(leader.http_address or ""))
+            return await _measure(reactor, endpoint, seconds, clients, _requests(reads, value_bytes, keys_count))
         finally:
             await client.delete_prefix(PREFIX)
 
@@ -112,14 +118,11 @@ def _requests(reads: bool, value_bytes: int, keys_count: int) -> Callable[[], by
     return request
 
 
-async def _measure(url: str, seconds: float, clients: int, request: Callable[[], bytes]) -> tuple[list[float], int]:
-    from twisted.internet import reactor as installed
-
-    reactor: Any = installed
-    parts = urlsplit(url)
+async def _measure(
+    reactor: Any, endpoint: IStreamClientEndpoint, seconds: float, clients: int, request: Callable[[], bytes]
+) -> tuple[list[float], int]:
     until = monotonic() + seconds
     askers = [Asker(request, monotonic, until) for _ in range(clients)]
-    endpoint = HostnameEndpoint(reactor, parts.hostname or "127.0.0.1", parts.port or 80)
     await DeferredList([connectProtocol(endpoint, asker) for asker in askers], fireOnOneErrback=True)
     await DeferredList([asker.done for asker in askers])
     latencies = sorted(latency for asker in askers for latency in asker.latencies_seconds)

@@ -9,6 +9,7 @@ from rich.live import Live
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.task import deferLater
 
+from hraft.addresses import url_of
 from hraft.cli.printing import shown, table_of
 from hraft.cli.session import UNAVAILABLE, Session, pass_session
 from hraft.client import ClientError, ClusterView, HraftClient, Member
@@ -88,7 +89,7 @@ async def _look(client: HraftClient, session: Session) -> list[dict[str, Any]]:
     """Every member that has an HTTP address, all asked at once; without a cluster view, the endpoints that were named."""
     try:
         view = await client.cluster()
-        endpoints = {member.node_id: f"http://{member.http_address}" for member in view.members if member.http_address}
+        endpoints = {member.node_id: url_of(member.http_address) for member in view.members if member.http_address}
         unknown = [member.node_id for member in view.members if not member.http_address]
     except ClientError:
         endpoints, unknown = {endpoint: endpoint for endpoint in session.endpoints.split(",")}, []

@@ -8,6 +8,7 @@ from click.shell_completion import get_completion_class
 from hraft import __version__, limits
 from hraft.cli.backups import backup, recover, restore
 from hraft.cli.bench import bench
+from hraft.cli.certs import certs
 from hraft.cli.cluster import members, status
 from hraft.cli.keys import delete, get, list_keys, put, watch
 from hraft.cli.leases import lease
@@ -16,6 +17,7 @@ from hraft.cli.printing import Printing
 from hraft.cli.recipes import elect, lock
 from hraft.cli.session import Session
 from hraft.cli.transactions import transact
+from hraft.tls.files import CertificateFiles
 
 _EXIT_CODES = """
 \b
@@ -39,6 +41,9 @@ Exit codes:
     show_default=True,
     help="Nodes of the cluster, separated by commas; any will do.  [env: HRAFT_ENDPOINTS]",
 )
+@click.option("--cacert", envvar="HRAFT_CACERT", help="For https: who vouches for the nodes (PEM file).  [env: HRAFT_CACERT]")
+@click.option("--cert", envvar="HRAFT_CERT", help="For https: this client's own certificate.  [env: HRAFT_CERT]")
+@click.option("--key", envvar="HRAFT_KEY", help="The key of --cert.  [env: HRAFT_KEY]")
 @click.option("--json", "is_json", is_flag=True, help="One JSON object a line, for scripts.")
 @click.option(
     "--timeout",
@@ -50,10 +55,21 @@ Exit codes:
 )
 @click.version_option(__version__, message="hraft %(version)s")
 @click.pass_context
-def main(context: click.Context, endpoints: str, is_json: bool, timeout_seconds: float) -> None:
+def main(
+    context: click.Context,
+    endpoints: str,
+    cacert: str | None,
+    cert: str | None,
+    key: str | None,
+    is_json: bool,
+    timeout_seconds: float,
+) -> None:
     """A replicated key-value store, from the command line."""
     if context.obj is None:
-        context.obj = Session(endpoints, timeout_seconds, Printing(is_json))
+        if (cert is None) != (key is None):
+            raise click.UsageError("--cert and --key are used together")
+        files = CertificateFiles(cert or None, key or None, cacert or None)
+        context.obj = Session(endpoints, timeout_seconds, Printing(is_json), files)
 
 
 @main.command()
@@ -72,6 +88,6 @@ def completion(shell: str) -> None:
 
 
 _OF_THE_STORE = (get, put, delete, list_keys, watch, transact, lease, lock, elect)
-_OF_THE_CLUSTER = (members, status, bench, backup, restore, recover, log)
+_OF_THE_CLUSTER = (members, status, bench, backup, restore, recover, log, certs)
 for command in (*_OF_THE_STORE, *_OF_THE_CLUSTER):
     main.add_command(command)

@@ -31,6 +31,7 @@ from hraft.client import (
     Refused,
     Unavailable,
 )
+from hraft.tls.files import CertificateFiles
 
 NO, USAGE, UNAVAILABLE, UNKNOWN, REFUSED, LOST = 1, 2, 3, 4, 5, 6
 #: The first that fits counts.
@@ -44,11 +45,14 @@ _EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (Refused, REFUSED),
     (Unavailable, UNAVAILABLE),
     (errors.BadAddress, USAGE),
+    (errors.CertificateUnusable, USAGE),
     (errors.LogCorrupted, NO),
     (errors.Compacted, NO),
     (errors.HraftError, REFUSED),
     (OSError, REFUSED),
 )
+
+NO_FILES = CertificateFiles()
 
 Body = Callable[[HraftClient], Awaitable[Any]]
 
@@ -56,10 +60,13 @@ Body = Callable[[HraftClient], Awaitable[Any]]
 class Session:
     """What a subcommand finds in its context: where the cluster is, and how to print."""
 
-    def __init__(self, endpoints: str, timeout_seconds: float, printing: Printing) -> None:
+    def __init__(
+        self, endpoints: str, timeout_seconds: float, printing: Printing, files: CertificateFiles = NO_FILES
+    ) -> None:
         self.endpoints = endpoints
         self.timeout_seconds = timeout_seconds
         self.printing = printing
+        self.files = files
         self._ended_by = signal.SIGINT
 
     def run(self, body: Body) -> Any:
@@ -83,7 +90,15 @@ class Session:
         running: list[Deferred[Any]] = []
 
         async def whole() -> Any:
-            async with HraftClient(self.endpoints, reactor, deadline_seconds=self.timeout_seconds) as client:
+            files = self.files
+            async with HraftClient(
+                self.endpoints,
+                reactor,
+                deadline_seconds=self.timeout_seconds,
+                cacert=files.authorities,
+                cert=files.certificate,
+                key=files.key,
+            ) as client:
                 return await body(client)
 
         def ended(result: Any) -> None:

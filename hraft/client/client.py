@@ -40,6 +40,7 @@ from hraft.client.results import (
 from hraft.client.sessions import Sessions
 from hraft.client.transactions import to_bytes
 from hraft.client.watches import Watch
+from hraft.tls.files import CertificateFiles
 
 _LAST_CALLS_SECONDS = 2.0
 
@@ -49,7 +50,9 @@ class HraftClient(KeyCalls):
 
     `endpoints`: nodes, as http://host:port with commas between them or as a list; the leader is found by itself. Each attempt
     may take `timeout_seconds`, a whole call `deadline_seconds`. With `idempotent`, writes carry an Idempotency-Key and are
-    repeated when their outcome is unknown; without it that is OutcomeUnknown at once. A test gives `agent`, `clock` and
+    repeated when their outcome is unknown; without it that is OutcomeUnknown at once. For https, `cacert` is a file of the
+    authorities that vouch for the nodes (the system's, by default), `cert` and `key` are this client's own, where nodes want
+    one; raises CertificateUnusable. A test gives `agent`, `clock` and
     `chance`.
     """
 
@@ -61,6 +64,9 @@ class HraftClient(KeyCalls):
         timeout_seconds: float = limits.CLIENT_TIMEOUT_SECONDS,
         deadline_seconds: float = limits.CLIENT_DEADLINE_SECONDS,
         idempotent: bool = True,
+        cacert: str | None = None,
+        cert: str | None = None,
+        key: str | None = None,
         agent: IAgent | None = None,
         clock: Any = None,
         chance: Random | None = None,
@@ -72,7 +78,7 @@ class HraftClient(KeyCalls):
         drawn = chance or SystemRandom()
         self._pool = None
         if agent is None:
-            agent, self._pool = agent_of(reactor)
+            agent, self._pool = agent_of(reactor, CertificateFiles(cert, key, cacert))
         timers = reactor if clock is None else clock
         nodes = EndpointList(endpoints, seconds, first=drawn.randrange(1024))
         patience = Patience(timeout_seconds, deadline_seconds)

@@ -21,8 +21,12 @@ from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
 from hraft import limits
+from hraft.client.dialling import Dialling
 from hraft.client.errors import BadAnswer, ClientError
 from hraft.client.timing import TimedOut, within
+from hraft.errors import HandshakeFailed
+from hraft.tls.files import CertificateFiles
+from hraft.tls.reasons import in_words, is_refusal
 
 T = TypeVar("T")
 
@@ -32,6 +36,7 @@ _NOT_SENT = (
     network.DNSLookupError,
     network.ConnectingCancelledError,
     web.RequestNotSent,  # type: ignore[attr-defined]
+    HandshakeFailed,
 )
 
 
@@ -165,14 +170,15 @@ class Wire:
         return request.method.encode(), uri, headers, None if request.body is None else _Bytes(request.body)
 
 
-def agent_of(reactor: Any) -> tuple[IAgent, web.HTTPConnectionPool]:
-    """An agent that keeps connections, and the pool that has them."""
+def agent_of(reactor: Any, files: CertificateFiles) -> tuple[IAgent, web.HTTPConnectionPool]:
+    """An agent that keeps connections, and the pool that has them. Raises CertificateUnusable."""
+    dialling = Dialling(reactor, files)
     pool = web.HTTPConnectionPool(reactor, persistent=True)
     # Twisted would repeat a DELETE by itself when a kept connection breaks: it may have been done.
     pool.retryAutomatically = False
     pool.maxPersistentPerHost = limits.CLIENT_CONNECTIONS_COUNT
     pool.cachedConnectionTimeout = round(limits.CLIENT_IDLE_SECONDS)
-    return web.Agent(reactor, connectTimeout=limits.CLIENT_CONNECT_TIMEOUT_SECONDS, pool=pool), pool
+    return web.Agent.usingEndpointFactory(reactor, dialling, pool), pool
 
 
 def headers_of(response: IResponse) -> dict[str, str]:
@@ -181,9 +187,10 @@ def headers_of(response: IResponse) -> dict[str, str]:
 
 
 def _no_answer(url: str, reason: str, error: BaseException | None) -> ClientError:
-    return (NotSent if isinstance(error, _NOT_SENT) else Unanswered)(f"{url}: {reason}")
+    was_refused = any(is_refusal(failure.value) for failure in getattr(error, "reasons", ()))
+    return (NotSent if was_refused or isinstance(error, _NOT_SENT) else Unanswered)(f"{url}: {reason}")
 
 
 def _in_words(error: BaseException) -> str:
-    reasons = [reason.getErrorMessage() for reason in getattr(error, "reasons", ())]
-    return "; ".join(reasons) or str(error) or type(error).__name__
+    reasons = [in_words(failure.value) for failure in getattr(error, "reasons", ())]
+    return "; ".join(reasons) or in_words(error)

@@ -13,16 +13,14 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from hraft import limits
+from hraft.addresses import url_of
 from hraft.errors import BadMessage, WrongPeer
+from hraft.hints import http_hint
 from hraft.interfaces import PeerIdentity, Receivers
 from hraft.peers.commands import Hello
 from hraft.peers.dialled import HELLO_ANSWER, HELLO_SAID
 from hraft.peers.hello import Purpose, identity_in, objection_to_hello, purpose_of
 from hraft.peers.protocol import PeerConnection, Responder
-
-_HINT_HEAD = (
-    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
-)
 
 
 class AcceptedConnection(PeerConnection):
@@ -47,8 +45,8 @@ class AcceptedConnection(PeerConnection):
         self._is_first = False
 
     def _hint(self) -> None:
-        hint = f"This is the raft port of hraft node {self.me.node_id}; for HTTP ask http://{self.me.http_address}/\n".encode()
-        self.send(_HINT_HEAD % len(hint) + hint)
+        url = url_of(self.me.http_address)
+        self.send(http_hint(f"This is the raft port of hraft node {self.me.node_id}; for HTTP ask {url}/"))
         self.close("what came is not AMP")
 
     def _hello_missed(self) -> None:

@@ -28,6 +28,7 @@ from hraft.peers.hello import Purpose
 from hraft.peers.outbox import Outbox
 from hraft.peers.questions import question_named
 from hraft.raft.messages import Envelope
+from hraft.tls.reasons import in_words
 
 Responder = Callable[[dict[bytes, bytes]], "Awaitable[dict[bytes, bytes]]"]
 
@@ -251,7 +252,7 @@ class PeerConnection(Protocol):
         self._parser = BoxParser(0)
         self._dispatcher.stopReceivingBoxes(reason)
         self._is_lost = True
-        self._reason = self._reason or reason.getErrorMessage()
+        self._reason = self._reason or getattr(self.transport, "objection", "") or in_words(reason.value)
         listeners, self._closed_listeners = self._closed_listeners, []
         for listener in listeners:
             listener(self._reason)

@@ -14,7 +14,8 @@ from hraft.service.health import Check
 
 
 class Leader(Protocol):
-    """Who leads, as far as this node knows. `http_address` is host:port, and None until that node has said it."""
+    """Who leads, as far as this node knows. `http_address` is host:port, with https:// before it where that is
+    spoken, and None until that node has said it."""
 
     @property
     def node_id(self) -> str: ...

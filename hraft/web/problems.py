@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from hraft import errors
+from hraft.addresses import url_of
 from hraft.web.answers import REASONS, Answer, header, headers_of, response
 from hraft.web.node import Leader
 
@@ -101,12 +102,12 @@ def _not_leader(node_id: str, leader: Leader | None) -> Problem:
     if leader is None or leader.node_id == node_id:
         return retry_later("no_leader", "this node is not the leader, and no leader is known at the moment", outcome=NOT_DONE)
     address = leader.http_address
-    where = f"http://{address}" if address else f"its HTTP address is not known yet; its raft address is {leader.raft_address}"
+    where = url_of(address) if address else f"its HTTP address is not known yet; its raft address is {leader.raft_address}"
     return Problem(
         421,
         "not_leader",
         f"this node is not the leader; ask {leader.node_id} at {where}" if address else f"ask {leader.node_id}; {where}",
-        {b"X-Hraft-Leader": f"http://{address}"} if address else None,
+        {b"X-Hraft-Leader": url_of(address)} if address else None,
         outcome=NOT_DONE,
         leader={"id": leader.node_id, "address": leader.raft_address, "http_address": address or ""},
     )

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 from twisted.internet.defer import Deferred
 
+from hraft.addresses import url_of
 from hraft.errors import NotLeader
 from hraft.kv.commands import Once, Simple, encode_command
 from hraft.kv.results import NotDone, Refused, Result, result_of
@@ -68,7 +69,7 @@ class Writes:
         if leader.node_id == self._node.node_id:
             return None
         query = b"?" + asked.query if asked.query else b""
-        location = f"http://{leader.http_address}".encode() + asked.path + query
+        location = url_of(leader.http_address).encode() + asked.path + query
         return Answer(307, varying=(header(b"Location", location.decode("latin-1")),))
 
     def _written(self, applied: Applied, leader: Leader | None, done: Callable[[Result], Answer]) -> Answer:

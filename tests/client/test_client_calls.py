@@ -18,6 +18,7 @@ from hraft.client import Compare, Delete, Get, Put
 from hraft.client.exchange import agent_of
 from hraft.errors import BadAddress
 from hraft.kv.commands import Set
+from hraft.tls.files import CertificateFiles
 
 BINARY = b"\x00\xff/../%2F?#"
 
@@ -204,7 +205,7 @@ class RetryTests(ClientTestCase):
 
     def test_the_pool_repeats_nothing_itself(self) -> None:
         """Twisted's would send a DELETE twice when a kept connection breaks, and its kept connections outlive a node's."""
-        _, pool = agent_of(MemoryReactorClock())
+        _, pool = agent_of(MemoryReactorClock(), CertificateFiles())
         self.assertFalse(pool.retryAutomatically)
         self.assertLess(pool.cachedConnectionTimeout, limits.IDLE_CONNECTION_TIMEOUT_SECONDS)
 
