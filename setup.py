@@ -21,6 +21,7 @@ setup(
     # `twisted.plugins` is not a package of ours (it has no __init__.py), so it must be named for the plugin to be installed.
     packages=[*find_packages(include=["hraft", "hraft.*"]), "twisted.plugins"],
     package_data={"hraft": ["py.typed"]},
+    data_files=[("share/man/man1", ["docs/man/hraft.1", "docs/man/twist-hraft.1"])],
     zip_safe=False,
     install_requires=[
         "twisted[tls]>=25.5",
@@ -36,7 +37,7 @@ setup(
         # Where it is missing HTTP is slower, and no different.
         "httptools>=0.6.4; platform_python_implementation == 'CPython'",
     ],
-    entry_points={"console_scripts": ["hraft = hraft.cli:main"]},
+    entry_points={"console_scripts": ["hraft = hraft.__main__:main"]},
     extras_require={
         "test": [
             "pytest>=8",
@@ -54,7 +55,12 @@ setup(
         ],
         # `python -m fuzz --atheris`; without it, the same targets meet random damage.
         "fuzz": ["atheris>=2.3; sys_platform == 'linux' and python_version < '3.14'"],
-        "dev": ["mypy>=1.13", "mypy-zope>=1.0.9", "ruff>=0.8", "tox>=4.20; python_version >= '3.11'", "build>=1.2"],
+        # The documentation as a site, see mkdocs.yml.
+        "docs": ["mkdocs>=1.6", "mkdocstrings[python]>=1.0"],
+        "dev": [
+            *["mypy>=1.13", "mypy-zope>=1.0.9", "ruff>=0.8", "tox>=4.20; python_version >= '3.11'"],
+            *["build>=1.2", "twine>=6.1"],
+        ],
     },
     classifiers=[
         "Development Status :: 3 - Alpha",

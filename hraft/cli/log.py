@@ -81,6 +81,8 @@ def verify(session: Session, directory: str) -> None:
 @offline
 def cat(session: Session, directory: str, first_index: int | None, last_index: int | None) -> None:
     """Print the entries of the log in DIRECTORY, one JSON object a line, as they stand in it; those that were replaced not."""
+    if first_index is not None and last_index is not None and first_index > last_index:
+        raise click.UsageError(f"--from {first_index} is behind --to {last_index}: there is nothing between them")
     with held(directory) as path:
         contents = read_contents(path)
     for entry in contents.log.entries:
@@ -102,11 +104,15 @@ def stat(session: Session, directory: str) -> None:
         printing.document(found)
     else:
         for name, value in found.items():
-            lines = value if isinstance(value, list) else [value]
-            for each in lines or ["none"]:
-                told = "  ".join(f"{key}={part}" for key, part in each.items()) if isinstance(each, dict) else str(each)
-                printing.line(f"{name}\t{shown(told.encode())}")
+            for each in value or ["none"] if isinstance(value, list) else [value]:
+                printing.line(f"{name}\t{shown(_told(each).encode())}")
     _end_where_damaged(session, contents)
+
+
+def _told(value: Any) -> str:
+    if value is None:
+        return "nobody"  # the only thing that may be missing is whom this node voted for
+    return "  ".join(f"{key}={part}" for key, part in value.items()) if isinstance(value, dict) else str(value)
 
 
 def _counted(contents: Contents) -> dict[str, Any]:

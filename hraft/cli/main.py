@@ -10,6 +10,7 @@ from hraft.cli.backups import backup, recover, restore
 from hraft.cli.bench import bench
 from hraft.cli.certs import certs
 from hraft.cli.cluster import members, status
+from hraft.cli.command_line import CommandLine
 from hraft.cli.keys import delete, get, list_keys, put, watch
 from hraft.cli.leases import lease
 from hraft.cli.log import log
@@ -32,7 +33,7 @@ Exit codes:
 """
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EXIT_CODES)
+@click.group(cls=CommandLine, context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EXIT_CODES)
 @click.option(
     "--endpoints",
     "-e",
