@@ -21,10 +21,12 @@ _Name = Annotated[str, msgspec.Meta(min_length=1)]
 _T = TypeVar("_T")
 
 
-class _Configuration(msgspec.Struct):
+class _Configuration(msgspec.Struct, omit_defaults=True):
     voters: dict[_Name, _Name]
     learners: dict[_Name, _Name]
     removed: tuple[_Name, ...]
+    #: Not there where it is empty, as in entries of before there were any.
+    replicas: tuple[_Name, ...] = ()
 
 
 class _Entry(msgspec.Struct):
@@ -127,7 +129,9 @@ def _is_deeper_than(value: object, depth: int) -> bool:
 def encode_configuration(configuration: Configuration) -> bytes:
     """Return one JSON object without a newline. Members stay in their order, which is the order in which they joined."""
     return msgspec.json.encode(
-        _Configuration(dict(configuration.voters), dict(configuration.learners), tuple(configuration.removed))
+        _Configuration(
+            dict(configuration.voters), dict(configuration.learners), tuple(configuration.removed), configuration.replicas
+        )
     )
 
 
@@ -151,7 +155,7 @@ def decode_snapshot(data: bytes) -> Snapshot:
 
 
 def _configuration(record: _Configuration, data: bytes) -> Configuration:
-    configuration = Configuration(record.voters, record.learners, record.removed)
+    configuration = Configuration(record.voters, record.learners, record.removed, record.replicas)
     try:
         configuration.check()
     except ValueError as error:

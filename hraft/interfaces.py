@@ -181,11 +181,37 @@ class ForwardReadIndex:
 @dataclass(frozen=True, slots=True)
 class ForwardJoin:
     """Ask the leader to take a node in. Answer: JoinOutcome. `empty_log`: the joiner has no entry at all;
-    None: unknown, since the request came from a plain hraftd client."""
+    None: unknown, since the request came from a plain hraftd client. `learner`: it stays one until it is promoted by hand."""
 
     node_id: str
     address: str
     empty_log: bool | None = None
+    learner: bool | None = None
+
+
+class Change(Enum):
+    """What can be done to a member."""
+
+    REMOVE = "remove"
+    PROMOTE = "promote"
+    #: Let it lead; without an id, whoever is best.
+    TRANSFER = "transfer"
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardChange:
+    """Ask the leader to change something about a member; `change` is a value of Change. Answer: ChangeOutcome."""
+
+    change: str
+    node_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeOutcome:
+    """It is done, by the entry at `index` (0 where there is none). `node_id` is of whom: after a transfer, who leads."""
+
+    index: int
+    node_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,12 +221,12 @@ class ForwardQuestion:
     question: bytes
 
 
-Request = ForwardProposal | ForwardReadIndex | ForwardJoin | ForwardQuestion
+Request = ForwardProposal | ForwardReadIndex | ForwardJoin | ForwardChange | ForwardQuestion
 
 
 @dataclass(frozen=True, slots=True)
 class JoinOutcome:
-    """`role` is "voter", or "learner" while it is still catching up."""
+    """`role` is "voter", or "learner" while it is still catching up, and where it is to stay one."""
 
     role: str
 

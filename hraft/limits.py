@@ -129,6 +129,10 @@ QUESTION_BYTES = 64 * 1024
 #: A leader that answers at all has answered by then: also a join, with its dial-back.
 FORWARD_TIMEOUT_SECONDS = max(PROPOSE_TIMEOUT_SECONDS, JOIN_TIMEOUT_SECONDS) + PEER_DIAL_TIMEOUT_SECONDS + 1.0
 MEMBERS_COUNT = 64
+#: Ids of removed members that are known for ever; of more, the first are forgotten.
+REMOVED_IDS_COUNT = 1000
+#: A voter whose log ends so far behind the leader's does not carry the quorum yet when another is to go.
+CAUGHT_UP_ENTRIES_COUNT = 10_000
 #: Open files that clients leave: for peers, who have two connections in each direction, for refused clients, and for the disk.
 RESERVED_FILES_COUNT = PEER_CONNECTIONS_COUNT + 2 * MEMBERS_COUNT + HTTP_REFUSED_COUNT + 64
 #: Open files that a node can make use of.

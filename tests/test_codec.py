@@ -47,7 +47,7 @@ def configurations(draw: st.DrawFn) -> Configuration:
     voters = {name: f"{name}:1" for name, kind in zip(ids, kinds, strict=True) if kind == "v"}
     learners = {name: f"{name}:1" for name, kind in zip(ids, kinds, strict=True) if kind == "l"}
     removed = tuple(name for name, kind in zip(ids, kinds, strict=True) if kind == "r")
-    return Configuration(voters, learners, removed)
+    return Configuration(voters, learners, removed, tuple(draw(st.permutations(list(learners))))[: draw(st.integers(0, 2))])
 
 
 entries = st.one_of(

@@ -1,4 +1,4 @@
-"""members and status: who belongs to the cluster, and how each node is."""
+"""status: how each node of the cluster is."""
 
 from __future__ import annotations
 
@@ -12,46 +12,7 @@ from twisted.internet.task import deferLater
 from hraft.addresses import url_of
 from hraft.cli.printing import shown, table_of
 from hraft.cli.session import UNAVAILABLE, Session, pass_session
-from hraft.client import ClientError, ClusterView, HraftClient, Member
-
-
-@click.command()
-@pass_session
-def members(session: Session) -> None:
-    """List the members of the cluster; exit code 3 if no leader is known."""
-
-    async def body(client: HraftClient) -> ClusterView:
-        return await client.cluster()
-
-    view, printing = session.run(body), session.printing
-    if printing.is_json:
-        for member in view.members:
-            printing.document(_member(member))
-    else:
-        printing.table(("ID", "ROLE", "RAFT ADDRESS", "HTTP ADDRESS", "LAG", "LAST CONTACT"), map(_member_row, view.members))
-    if view.leader_id is None:
-        click.echo("hraft: no leader is known", err=True)
-        raise SystemExit(UNAVAILABLE)
-
-
-def _member(member: Member) -> dict[str, Any]:
-    return {
-        "id": member.node_id,
-        "raft_address": member.raft_address,
-        "http_address": member.http_address,
-        "voter": member.is_voter,
-        "leader": member.is_leader,
-        "match_index": member.match_index,
-        "lag": member.lag_count,
-        "last_contact_seconds": member.last_contact_seconds,
-    }
-
-
-def _member_row(member: Member) -> tuple[str, ...]:
-    role = "leader" if member.is_leader else "voter" if member.is_voter else "learner"
-    contact = "-" if member.last_contact_seconds is None else f"{member.last_contact_seconds:.1f} s"
-    lag = "-" if member.lag_count is None else str(member.lag_count)
-    return (member.node_id, role, member.raft_address, member.http_address or "-", lag, contact)
+from hraft.client import ClientError, HraftClient
 
 
 @click.command()

@@ -9,11 +9,12 @@ from hraft import __version__, limits
 from hraft.cli.backups import backup, recover, restore
 from hraft.cli.bench import bench
 from hraft.cli.certs import certs
-from hraft.cli.cluster import members, status
+from hraft.cli.cluster import status
 from hraft.cli.command_line import CommandLine
 from hraft.cli.keys import delete, get, list_keys, put, watch
 from hraft.cli.leases import lease
 from hraft.cli.log import log
+from hraft.cli.members import members, transfer
 from hraft.cli.printing import Printing
 from hraft.cli.recipes import elect, lock
 from hraft.cli.session import Session
@@ -89,6 +90,6 @@ def completion(shell: str) -> None:
 
 
 _OF_THE_STORE = (get, put, delete, list_keys, watch, transact, lease, lock, elect)
-_OF_THE_CLUSTER = (members, status, bench, backup, restore, recover, log, certs)
+_OF_THE_CLUSTER = (members, transfer, status, bench, backup, restore, recover, log, certs)
 for command in (*_OF_THE_STORE, *_OF_THE_CLUSTER):
     main.add_command(command)

@@ -136,6 +136,7 @@ class _Node(msgspec.Struct):
     raft_address: str = ""
     http_address: str | None = None
     voter: bool = False
+    replica: bool = False
     leader: bool = False
     match_index: int | None = None
     lag: int | None = None
@@ -261,5 +262,13 @@ def read_cluster(body: bytes) -> ClusterView:
 def _member(node: _Node) -> Member:
     contact_seconds = None if node.last_contact_ms is None else node.last_contact_ms / 1000
     return Member(
-        node.id, node.raft_address, node.http_address, node.voter, node.leader, node.match_index, node.lag, contact_seconds
+        node.id,
+        node.raft_address,
+        node.http_address,
+        node.voter,
+        node.leader,
+        node.match_index,
+        node.lag,
+        contact_seconds,
+        node.replica,
     )

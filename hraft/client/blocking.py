@@ -154,6 +154,22 @@ class BlockingClient:
         """See HraftClient.cluster."""
         return self._thread.run(lambda: self._client.cluster(endpoint))
 
+    def add_member(self, node_id: str, raft_address: str, *, learner: bool = False) -> str:
+        """See HraftClient.add_member."""
+        return self._thread.run(lambda: self._client.add_member(node_id, raft_address, learner=learner))
+
+    def remove_member(self, node_id: str) -> None:
+        """See HraftClient.remove_member."""
+        self._thread.run(lambda: self._client.remove_member(node_id))
+
+    def promote_member(self, node_id: str) -> None:
+        """See HraftClient.promote_member."""
+        self._thread.run(lambda: self._client.promote_member(node_id))
+
+    def transfer_leadership(self, node_id: str | None = None) -> str:
+        """See HraftClient.transfer_leadership."""
+        return self._thread.run(lambda: self._client.transfer_leadership(node_id))
+
     def snapshot(self, write: Callable[[bytes], object]) -> None:
         """See HraftClient.snapshot."""
         self._thread.run(lambda: self._client.snapshot(write))

@@ -30,6 +30,7 @@ from hraft.client.exchange import Answer, Request, Wire, agent_of
 from hraft.client.keys import Key, KeyCalls, done, good
 from hraft.client.leases import Lease
 from hraft.client.locks import Lock
+from hraft.client.members import MemberCalls
 from hraft.client.paths import Pair, query_of, range_query
 from hraft.client.results import (
     ClusterView,
@@ -45,7 +46,7 @@ from hraft.tls.files import CertificateFiles
 _LAST_CALLS_SECONDS = 2.0
 
 
-class HraftClient(KeyCalls):
+class HraftClient(KeyCalls, MemberCalls):
     """A client of one cluster. Any number of calls may be under way at once.
 
     `endpoints`: nodes, as http://host:port with commas between them or as a list; the leader is found by itself. Each attempt

@@ -138,7 +138,7 @@ class LeaseListed:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A node of the cluster. The last three are None where the node that was asked does not know them."""
+    """A node of the cluster. Lag and contact are None where the node that was asked does not know them."""
 
     node_id: str
     raft_address: str
@@ -148,6 +148,8 @@ class Member:
     match_index: int | None = None
     lag_count: int | None = None
     last_contact_seconds: float | None = None
+    #: A learner that stays one until it is promoted.
+    is_replica: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,8 +143,18 @@ class ForwardQuestion(amp.Command):
 
 
 class ForwardJoin(amp.Command):
-    arguments: ClassVar[_Arguments] = [(b"node_id", Text()), (b"address", Text()), (b"empty_log", Flag(optional=True))]
+    arguments: ClassVar[_Arguments] = [
+        (b"node_id", Text()),
+        (b"address", Text()),
+        (b"empty_log", Flag(optional=True)),
+        (b"learner", Flag(optional=True)),
+    ]
     response: ClassVar[_Arguments] = [(b"role", Text())]
+
+
+class ForwardChange(amp.Command):
+    arguments: ClassVar[_Arguments] = [(b"change", Text()), (b"node_id", Text())]
+    response: ClassVar[_Arguments] = [(b"index", Count()), (b"node_id", Text())]
 
 
 # --- between dataclasses and boxes ---------------------------------------------------------------

@@ -16,6 +16,8 @@ from twisted.protocols import amp
 from hraft.codec import check_command
 from hraft.errors import BadMessage, ChangeRefused, HraftError, OutcomeUnknown, PeerUnreachable, ProposalDropped, ReadFailed
 from hraft.interfaces import (
+    ChangeOutcome,
+    ForwardChange,
     ForwardedResult,
     ForwardJoin,
     ForwardProposal,
@@ -127,6 +129,7 @@ _questions: dict[type[Any], Question] = {
     ForwardProposal: _question(commands.ForwardProposal, ForwardProposal, ForwardedResult, _proposal_dropped, _outcome_unknown),
     ForwardReadIndex: _question(commands.ForwardReadIndex, ForwardReadIndex, ReadIndexAnswer, _read_failed, _read_failed),
     ForwardQuestion: _question(commands.ForwardQuestion, ForwardQuestion, QuestionAnswer, _proposal_dropped, _outcome_unknown),
+    ForwardChange: _question(commands.ForwardChange, ForwardChange, ChangeOutcome, PeerUnreachable, _outcome_unknown),
     ForwardJoin: _question(commands.ForwardJoin, ForwardJoin, JoinOutcome, PeerUnreachable, _join_unanswered),
 }
 _by_name = {question.command.commandName: question for question in (PING, *_questions.values())}

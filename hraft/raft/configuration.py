@@ -9,20 +9,23 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from hraft.errors import ChangeRefused
-from hraft.limits import MEMBERS_COUNT
+from hraft.limits import MEMBERS_COUNT, REMOVED_IDS_COUNT
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
     """The members, by id, with the raft address of each.
 
-    Invariant: no id is in two of `voters`, `learners` and `removed`; no address is used twice.
-    A joiner is a learner first (Section 4.2.1). Ids of removed members are kept, since an id is used once for all time.
+    Invariant: no id is in two of `voters`, `learners` and `removed`; no address is used twice; `replicas` are learners.
+    A joiner is a learner first (Section 4.2.1), and one of `replicas` stays it until it is promoted by hand. Ids of removed
+    members are kept, since an id is used once for all time: the last REMOVED_IDS_COUNT of them, each of which costs room in
+    every configuration.
     """
 
     voters: Mapping[str, str] = field(default_factory=dict)
     learners: Mapping[str, str] = field(default_factory=dict)
     removed: tuple[str, ...] = ()
+    replicas: tuple[str, ...] = ()
 
     @property
     def members(self) -> dict[str, str]:
@@ -35,8 +38,8 @@ class Configuration:
     def is_member(self, node_id: str) -> bool:
         return node_id in self.voters or node_id in self.learners
 
-    def with_learner(self, node_id: str, address: str) -> Configuration:
-        """Add a learner, or give a member that is already there a new address.
+    def with_learner(self, node_id: str, address: str, is_replica: bool = False) -> Configuration:
+        """Add a learner, or give a member that is already there a new address. A learner can be made a replica, a voter not.
 
         Raises ChangeRefused for an id that was removed, an address that another member has, or too many members.
         """
@@ -46,10 +49,13 @@ class Configuration:
             if taken == address and other != node_id:
                 raise ChangeRefused(f"the address {address!r} already belongs to {other!r}")
         if node_id in self.voters:
+            if is_replica:
+                raise ChangeRefused(f"{node_id!r} is a voter already; remove it, and join as a learner under a new id")
             return replace(self, voters={**self.voters, node_id: address})
         if len(self.members) >= MEMBERS_COUNT and node_id not in self.learners:
             raise ChangeRefused(f"a cluster has at most {MEMBERS_COUNT} members")
-        return replace(self, learners={**self.learners, node_id: address})
+        replicas = (*self.replicas, node_id) if is_replica and node_id not in self.replicas else self.replicas
+        return replace(self, learners={**self.learners, node_id: address}, replicas=replicas)
 
     def with_voter(self, node_id: str) -> Configuration:
         """Promote a learner. Raises ChangeRefused unless `node_id` is one."""
@@ -59,6 +65,7 @@ class Configuration:
             self,
             voters={**self.voters, node_id: self.learners[node_id]},
             learners=_without(self.learners, node_id),
+            replicas=tuple(replica for replica in self.replicas if replica != node_id),
         )
 
     def without(self, node_id: str) -> Configuration:
@@ -70,7 +77,8 @@ class Configuration:
         return Configuration(
             voters=_without(self.voters, node_id),
             learners=_without(self.learners, node_id),
-            removed=(*self.removed, node_id),
+            removed=(*self.removed, node_id)[-REMOVED_IDS_COUNT:],
+            replicas=tuple(replica for replica in self.replicas if replica != node_id),
         )
 
     def differs_by_one_voter_at_most(self, other: Configuration) -> bool:
@@ -86,6 +94,8 @@ class Configuration:
         addresses = [*self.voters.values(), *self.learners.values()]
         if len(addresses) != len(set(addresses)):
             raise ValueError(f"an address stands twice in {self}")
+        if not set(self.replicas) <= self.learners.keys() or len(set(self.replicas)) != len(self.replicas):
+            raise ValueError(f"a replica is a learner, once, in {self}")
 
 
 def _without(addresses: Mapping[str, str], node_id: str) -> dict[str, str]:

@@ -140,13 +140,21 @@ class RaftNode:
         """Ask for a linearizable read; the answer comes in `Ready.reads`. Raises NotLeader, ReadFailed."""
         leadership.read_index(self.state, read_id)
 
-    def add_learner(self, node_id: str, address: str) -> EntryId | None:
+    def add_learner(self, node_id: str, address: str, is_replica: bool = False) -> EntryId | None:
         """Take a node in, or change a member's address; None when it is so already. Raises NotLeader, ChangeRefused."""
-        return membership.add_learner(self.state, node_id, address)
+        return membership.add_learner(self.state, node_id, address, is_replica)
+
+    def promote(self, node_id: str) -> EntryId | None:
+        """Make a voter of a learner that has caught up; None when it is one. Raises NotLeader, ChangeRefused."""
+        return membership.promote(self.state, node_id)
 
     def remove(self, node_id: str) -> EntryId:
         """Remove a member for ever. Raises NotLeader, ChangeRefused."""
         return membership.remove(self.state, node_id)
+
+    def check_removal(self, node_id: str) -> None:
+        """Raises as `remove` would, and does nothing."""
+        membership.check_removal(self.state, node_id)
 
     def transfer(self, target: str | None = None) -> None:
         """Hand leadership over, to the voter that has most where no target is named. Raises NotLeader, ChangeRefused."""
@@ -252,6 +260,10 @@ class RaftNode:
     @property
     def configuration(self) -> Configuration:
         return self.state.configuration
+
+    @property
+    def is_configuration_committed(self) -> bool:
+        return self.state.is_configuration_committed
 
     @property
     def forgetful_peers(self) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """Majorities: pure arithmetic over voters.
 
-    match indexes of five voters, ranked:   9  7 [5] 5  3     a majority of three has reached 5
+match indexes of five voters, ranked:   9  7 [5] 5  3     a majority of three has reached 5
 """
 
 from __future__ import annotations

@@ -14,6 +14,8 @@ from twisted.python.failure import Failure
 
 from hraft.errors import BadMessage, ChangeRefused, HraftError, NotLeader, OutcomeUnknown, PeerUnreachable, ProposalDropped
 from hraft.interfaces import (
+    ChangeOutcome,
+    ForwardChange,
     ForwardedResult,
     ForwardJoin,
     ForwardProposal,
@@ -53,6 +55,11 @@ class Forwarding:
     def join(self, request: ForwardJoin) -> Deferred[JoinOutcome]:
         """Have the leader take a node in."""
         return self._ask(request).addErrback(_not_joined)
+
+    def change(self, request: ForwardChange) -> Deferred[ChangeOutcome]:
+        """Have the leader change something about a member. Fails with NotLeader, PeerUnreachable (certainly
+        not asked), ChangeRefused or OutcomeUnknown."""
+        return self._ask(request)
 
     def _ask(self, request: Request) -> Deferred[Any]:
         leader_id = self._leader_id()

@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 
 from hraft import limits
 from hraft.errors import ChangeRefused, HraftError, NotLeader, PeerUnreachable, WrongPeer
-from hraft.interfaces import JoinOutcome, PeerIdentity, Transport
+from hraft.interfaces import ForwardJoin, JoinOutcome, PeerIdentity, Transport
 from hraft.raft.node import RaftNode
 from hraft.raft.ready import Role
 
@@ -23,9 +23,11 @@ from hraft.raft.ready import Role
 class _Joiner:
     """One who waits to be taken in. `deferred` is None once it was answered, failed or has hung up."""
 
-    def __init__(self, node_id: str, address: str, deadline: float) -> None:
-        self.node_id = node_id
-        self.address = address
+    def __init__(self, request: ForwardJoin, deadline: float) -> None:
+        self.node_id = request.node_id
+        self.address = request.address
+        #: It is not to be promoted by itself.
+        self.is_replica = bool(request.learner)
         self.deadline = deadline
         #: Why the last attempt to append the change was refused, if it was.
         self.refused: ChangeRefused | None = None
@@ -59,25 +61,29 @@ class Joining:
         self._joiners: list[_Joiner] = []
         self._dialling_count = 0
 
-    def join(self, node_id: str, address: str, empty_log: bool | None) -> Deferred[JoinOutcome]:
+    def join(self, request: ForwardJoin) -> Deferred[JoinOutcome]:
         """Take a node in. Fails with NotLeader, ChangeRefused, PeerUnreachable or WrongPeer."""
-        node = self._node
+        node, node_id, address = self._node, request.node_id, request.address
         if node.role is not Role.LEADER:
             return fail(NotLeader(node.leader_id))
         try:
             _check(node_id, address)
-            self._check_not_wiped(node_id, empty_log)
+            self._check_not_wiped(node_id, request.empty_log)
+            if node_id in node.configuration.removed:
+                # Its old node may not answer any more, and that is not the reason.
+                node.configuration.with_learner(node_id, address)
         except ChangeRefused as refusal:
             return fail(refusal)
-        if self._is_committed_voter(node_id, address):
-            return succeed(JoinOutcome("voter"))
+        joiner = _Joiner(request, self._clock.seconds() + limits.JOIN_TIMEOUT_SECONDS)
+        role = self._role_of(joiner)
+        if role is not None:
+            return succeed(JoinOutcome(role))
         if len(self._joiners) + self._dialling_count >= limits.MEMBERS_COUNT:
             return fail(_not_now(f"{limits.MEMBERS_COUNT} nodes are joining already; try again a little later"))
-        deadline = self._clock.seconds() + limits.JOIN_TIMEOUT_SECONDS
         self._dialling_count += 1
         dialling = self._dial_back(node_id, address)
         dialling.addBoth(self._dialled)
-        dialling.addCallback(lambda _: self._admit(_Joiner(node_id, address, deadline)))
+        dialling.addCallback(lambda _: self._admit(joiner))
         return dialling
 
     def changed(self) -> None:
@@ -88,8 +94,8 @@ class Joining:
         for joiner in self._joiners[:]:
             if not leads:
                 joiner.fail(_not_now("the leader changed while the node was being taken in; join again, it is harmless"))
-            elif self._is_committed_voter(joiner.node_id, joiner.address):
-                joiner.answer("voter")
+            elif (role := self._role_of(joiner)) is not None:
+                joiner.answer(role)
         self._joiners = [joiner for joiner in self._joiners if joiner.deferred is not None]
 
     def tick(self) -> None:
@@ -111,15 +117,21 @@ class Joining:
 
     def _check_not_wiped(self, node_id: str, empty_log: bool | None) -> None:
         """Refuse a voter that has forgotten its promises (Section 3.8): it could elect one who lacks committed entries (D19)."""
-        if empty_log and self._node.configuration.is_voter(node_id):
+        is_wiped = empty_log or node_id in self._node.forgetful_peers
+        if is_wiped and self._node.configuration.is_voter(node_id):
             raise ChangeRefused(
                 f"{node_id!r} is a voter of this cluster, but its log is empty: its disk was wiped or its data directory is "
                 "another one. Remove it from the cluster and join under a new id"
             )
 
-    def _is_committed_voter(self, node_id: str, address: str) -> bool:
-        status = self._node.status()
-        return status.configuration_committed and status.configuration.voters.get(node_id) == address
+    def _role_of(self, joiner: _Joiner) -> str | None:
+        """What it is by now, if that is committed and all that it can become by itself."""
+        configuration = self._node.configuration
+        if not self._node.is_configuration_committed or configuration.members.get(joiner.node_id) != joiner.address:
+            return None
+        if configuration.is_voter(joiner.node_id):
+            return "voter"
+        return "learner" if joiner.is_replica and joiner.node_id in configuration.replicas else None
 
     def _dial_back(self, node_id: str, address: str) -> Deferred[Any]:
         """Nobody is taken in who cannot be reached at the address it names, under the id it names (M8)."""
@@ -169,7 +181,7 @@ class Joining:
         """Append the change; where only the moment is wrong, the next tick tries again."""
         joiner.refused = None
         try:
-            self._node.add_learner(joiner.node_id, joiner.address)
+            self._node.add_learner(joiner.node_id, joiner.address, joiner.is_replica)
         except ChangeRefused as refusal:
             if refusal.temporary:
                 joiner.refused = refusal

@@ -18,6 +18,9 @@ from twisted.python.failure import Failure
 from hraft.codec import check_command
 from hraft.errors import ChangeRefused, HraftError, OutcomeUnknown, ProposalDropped, ReadFailed
 from hraft.interfaces import (
+    Change,
+    ChangeOutcome,
+    ForwardChange,
     ForwardJoin,
     JoinOutcome,
     Observer,
@@ -33,6 +36,7 @@ from hraft.interfaces import (
 from hraft.raft.entry import Snapshot
 from hraft.raft.ready import Role
 from hraft.service.backup import Backup
+from hraft.service.changing_anywhere import change_anywhere
 from hraft.service.observers import Observers
 from hraft.service.proposals import Applied
 from hraft.service.recovery import recover
@@ -170,25 +174,40 @@ class NodeService(NodeView, Service):
         except HraftError as error:
             return fail(error)
 
-    def join(self, node_id: str, address: str, empty_log: bool | None = None) -> Deferred[JoinOutcome]:
-        """Take a node into the cluster; on any node. Fires when it is a voter, or says "learner" after JOIN_TIMEOUT_SECONDS.
+    # --- members ---------------------------------------------------------------------------------
+
+    def join(
+        self, node_id: str, address: str, empty_log: bool | None = None, learner: bool | None = None
+    ) -> Deferred[JoinOutcome]:
+        """Take a node into the cluster; on any node. Fires when it is a voter, or says "learner" after JOIN_TIMEOUT_SECONDS,
+        or at once where `learner` says that it is to stay one.
 
         Fails with ChangeRefused, NotLeader, PeerUnreachable or WrongPeer. Joining twice is harmless.
         """
+        request = ForwardJoin(node_id, address, empty_log, learner)
         try:
             running = self._open(_not_now)
-            if running.node.role is Role.LEADER:
-                return running.joining.join(node_id, address, empty_log)
-            return running.forwarding.join(ForwardJoin(node_id, address, empty_log))
+            return running.joining.join(request) if running.node.role is Role.LEADER else running.forwarding.join(request)
         except HraftError as error:
             return fail(error)
+
+    def change_member(self, change: Change, node_id: str) -> Deferred[ChangeOutcome]:
+        """Remove or promote a member, or let it lead; on any node. Fires when that is done. Asking twice is harmless.
+
+        Fails with ChangeRefused, NotLeader or PeerUnreachable (certainly not done), or with OutcomeUnknown.
+        """
+        try:
+            running = self._open(_not_now)
+        except HraftError as error:
+            return fail(error)
+        return Deferred.fromCoroutine(change_anywhere(running, ForwardChange(change.value, node_id)))
 
     # --- peers -----------------------------------------------------------------------------------
 
     def _request(self, sender: str, request: Request) -> Deferred[Any]:
         """A peer asks this node as the leader. Answered here or not at all: never passed on (C6)."""
         try:
-            running = self._open(_not_now if isinstance(request, ForwardJoin) else ProposalDropped)
+            running = self._open(_not_now if isinstance(request, ForwardJoin | ForwardChange) else ProposalDropped)
             return self._requests.answer(running, request)
         except HraftError as error:
             return fail(error)

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 
 from hraft import limits
 from hraft.errors import BadCommand, NotLeader
-from hraft.interfaces import ForwardedResult, ForwardProposal, ForwardQuestion, ForwardReadIndex, Request
+from hraft.interfaces import ForwardChange, ForwardedResult, ForwardProposal, ForwardQuestion, ForwardReadIndex, Request
 from hraft.raft.ready import Role
 from hraft.service.proposals import Applied
 from hraft.service.running import Running
@@ -33,7 +33,9 @@ class Requests:
             return running.read_index(is_local=False)
         if isinstance(request, ForwardQuestion):
             return self.question(request.question)
-        return running.joining.join(request.node_id, request.address, request.empty_log)
+        if isinstance(request, ForwardChange):
+            return Deferred.fromCoroutine(running.changing.change(request))
+        return running.joining.join(request)
 
     def question(self, question: bytes) -> Deferred[bytes]:
         """(leader) Have the application answer. Raises BadCommand where it does not."""

@@ -21,6 +21,7 @@ from hraft.raft.ready import ReadReady, Role, Save
 from hraft.raft.settings import Settings
 from hraft.service.alarms import Alarms
 from hraft.service.applying import Applying
+from hraft.service.changing import Changing
 from hraft.service.compaction import Compaction
 from hraft.service.contact import Contact
 from hraft.service.disk_room import DiskRoom
@@ -88,6 +89,7 @@ class Running:
             clock, node, node_id, storage, transport, background, self.loop.receive, lambda: self.saves.in_flight, halt, events
         )
         self.joining = Joining(clock, node, transport, around.cluster_id, self.loop.wake)
+        self.changing = Changing(node, self.loop, timing, self.until)
         self.forwarding = Forwarding(lambda: self.leader_id, node_id, transport, decode_result)
         self._configuration: Configuration | None = None
         self._leading_term: int | None = None

@@ -23,7 +23,16 @@ from twisted.python.failure import Failure
 
 from hraft import limits
 from hraft.errors import HraftError, OutcomeUnknown, PeerUnreachable, ReadFailed, WrongPeer
-from hraft.interfaces import ChunkEnvelope, ForwardProposal, ForwardQuestion, ForwardReadIndex, PeerIdentity, Receivers, Request
+from hraft.interfaces import (
+    ChunkEnvelope,
+    ForwardChange,
+    ForwardProposal,
+    ForwardQuestion,
+    ForwardReadIndex,
+    PeerIdentity,
+    Receivers,
+    Request,
+)
 from hraft.raft.messages import Envelope
 
 
@@ -244,7 +253,7 @@ class _Question:
 
     def lost(self, reason: str) -> None:
         """It was asked, and the answer will not come."""
-        if isinstance(self._request, ForwardProposal | ForwardQuestion):
+        if isinstance(self._request, ForwardProposal | ForwardChange | ForwardQuestion):
             self._fail(OutcomeUnknown(reason))
         elif isinstance(self._request, ForwardReadIndex):
             self._fail(ReadFailed(reason))

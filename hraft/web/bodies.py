@@ -19,11 +19,13 @@ _Text = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class Join(msgspec.Struct, forbid_unknown_fields=True):
-    """Who wants to be a member. Without an id (as in 2016) the address is the id; `empty_log` is hraft's own addition."""
+    """Who wants to be a member. Without an id (as in 2016) the address is the id; `empty_log` and `learner` are
+    hraft's own additions."""
 
     addr: _Text
     id: _Text | None = None
     empty_log: bool | None = None
+    learner: bool | None = None
 
 
 _pairs: msgspec.json.Decoder[dict[str, str | None] | None] = msgspec.json.Decoder(dict[str, str | None] | None)
@@ -51,7 +53,7 @@ def parse_pairs(body: bytes) -> Set | SetMany | None:
 
 
 def parse_join(body: bytes) -> Join:
-    """Raises Problem for anything but `{"addr":"host:port","id":"node1"}`, where `id` and `empty_log` may be missing."""
+    """Raises Problem for anything but `{"addr":"host:port","id":"node1"}`, of which all but `addr` may be missing."""
     return decoded(_joins, body, 'JSON like {"addr":"host:port","id":"node1"}')
 
 

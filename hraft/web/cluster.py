@@ -64,4 +64,4 @@ class ClusterApi:
         def joined(outcome: Any) -> Answer:
             return DONE if outcome.role == "voter" else Answer(202, _JSON, go_json({"role": outcome.role}))
 
-        return self._node.join(joiner.id or joiner.addr, joiner.addr, joiner.empty_log).addCallback(joined)
+        return self._node.join(joiner.id or joiner.addr, joiner.addr, joiner.empty_log, joiner.learner).addCallback(joined)

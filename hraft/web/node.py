@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 
-from hraft.interfaces import JoinOutcome, Observer, ReadLevel, StateMachine
+from hraft.interfaces import Change, ChangeOutcome, JoinOutcome, Observer, ReadLevel, StateMachine
 from hraft.raft.entry import Snapshot
 from hraft.raft.ready import NodeStatus
 from hraft.service.alarms import Alarms
@@ -96,4 +96,9 @@ class Node(Protocol):
     def observe(self, observer: Observer) -> None:
         """Have this told from now on of what happens."""
 
-    def join(self, node_id: str, address: str, empty_log: bool | None = None) -> Deferred[JoinOutcome]: ...
+    def join(
+        self, node_id: str, address: str, empty_log: bool | None = None, learner: bool | None = None
+    ) -> Deferred[JoinOutcome]: ...
+
+    def change_member(self, change: Change, node_id: str) -> Deferred[ChangeOutcome]:
+        """Fails with ChangeRefused, NotLeader or OutcomeUnknown."""

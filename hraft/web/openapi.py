@@ -29,6 +29,7 @@ _REF: Final = "#/components/schemas/{name}"
 _SEGMENTS: Final = {
     "key": {"type": "string", "minLength": 1, "maxLength": 1024},
     "id": {"type": "integer", "minimum": 1},
+    "node": {"type": "string", "minLength": 1},
     "client": {"type": "string", "pattern": "^[1-9][0-9]{0,17}$"},
 }
 _HEADERS: Final = {
@@ -42,6 +43,8 @@ _STATUS_OF: Final = {
     "key_not_found": 404,
     "lease_not_found": 404,
     "session_expired": 409,
+    "change_refused": 409,
+    "wrong_peer": 409,
     "condition_failed": 412,
     "too_many_keys": 422,
     "result_too_large": 422,

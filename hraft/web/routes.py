@@ -19,6 +19,7 @@ from hraft.web.keys import KeyApi
 from hraft.web.kv import KeyValueApi
 from hraft.web.leases import LeaseApi, LeaseClock
 from hraft.web.listing import ListingApi
+from hraft.web.members import MemberApi
 from hraft.web.node import Node
 from hraft.web.openapi import OpenApi
 from hraft.web.reads import Reads
@@ -52,12 +53,13 @@ def node_api(
     """
     reads, writes = Reads(node, age_seconds), Writes(node, forward=True)
     cluster = ClusterApi(node, reads, backups)
-    health = HealthApi(node)
+    members, health = MemberApi(node), HealthApi(node)
     if not isinstance(node.state_machine, KeyValueStore):
-        return Api(node, (*cluster.routes(), *health.routes()))
+        return Api(node, (*cluster.routes(), *members.routes(), *health.routes()))
     parts = (
         KeyApi(node, Writes(node, forward)),
         cluster,
+        members,
         health,
         KeyValueApi(node, reads, writes),
         ListingApi(node, reads, writes),

@@ -25,9 +25,13 @@ class LeaderDocument(msgspec.Struct):
 
 
 class MemberDocument(LeaderDocument):
-    """One member. How far its log is known to agree, how far that is behind, and when it was heard: null but on the leader."""
+    """One member; a replica is a learner that stays one until it is promoted.
+
+    How far its log is known to agree, how far that is behind, and when it was heard: null but on the leader.
+    """
 
     voter: bool
+    replica: bool = False
     leader: bool = False
     self: bool = False
     match_index: int | None = None
@@ -101,6 +105,7 @@ def cluster_document(node: Node) -> ClusterDocument:
     members = []
     for node_id, address in status.configuration.members.items():
         member = MemberDocument(node_id, address, node.http_address_of(node_id), status.configuration.is_voter(node_id))
+        member.replica = node_id in status.configuration.replicas
         member.leader, member.self = node_id == leader_id, node_id == node.node_id
         follower = status.followers.get(node_id)
         if follower is not None:

@@ -25,6 +25,7 @@ from hraft.client import (
     Member,
     OutcomeUnknown,
     PutResult,
+    Refused,
     Unavailable,
 )
 
@@ -209,6 +210,18 @@ class ClusterTests(TestCase):
         _, out = run(DoubleClient(cluster=self.VIEW), "members")
         self.assertEqual(["n0\tleader\ta:1\ta:2\t-\t-", "n1\tvoter\tb:1\t-\t2\t0.1 s"], out.splitlines()[:2])
         self.assertIn("n2\tlearner", out)
+
+    def test_changing_members(self) -> None:
+        """What was asked, in words or JSON; a node that is still catching up is asked for again until the time is over."""
+        client = DoubleClient(add_member="learner", remove_member=None, promote_member=None, transfer_leadership="n1")
+        self.assertEqual("n3 is a learner\n", run(client, "members", "add", "n3", "d:1", "--learner")[1])
+        self.assertEqual(("add_member", ("n3", "d:1"), {"learner": True}), client.asked[-1])
+        self.assertEqual("n3 is a voter\n", run(client, "members", "promote", "n3")[1])
+        self.assertEqual({"id": "n3", "removed": True}, json.loads(run(client, "members", "remove", "n3", is_json=True)[1]))
+        self.assertEqual({"leader": "n1"}, json.loads(run(client, "transfer", is_json=True)[1]))
+        self.assertEqual(("transfer_leadership", (None,), {}), client.asked[-1])
+        refused = DoubleClient(remove_member=Refused("it would cost the quorum", "change_refused", 409))
+        self.assertEqual(5, run(refused, "members", "remove", "n1")[0].exit_code)
 
     def test_no_leader(self) -> None:
         """A script that waits for a cluster can ask for that."""

@@ -220,8 +220,8 @@ MEMBERS = (
         "D19g",
         "a voter that lost its disk is told that it is in",
         "service/joining",
-        "        if empty_log and ",
-        "        if False and ",
+        "        is_wiped = empty_log or ",
+        "        is_wiped = ",
     ),
     bug(
         "M8",
@@ -251,8 +251,8 @@ MEMBERS = (
         "M20",
         "a joiner is told that it is in before that is committed",
         "service/joining",
-        "        return status.configuration_committed and status",
-        "        return status",
+        "        if not self._node.is_configuration_committed or configuration",
+        "        if configuration",
     ),
 )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from unittest import TestCase
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
@@ -11,7 +13,7 @@ from raft_cluster import Cluster, voters
 from raft_solo import Solo, accepted, append, command, configuration_entry, heartbeat, log_of, of_kind
 
 from hraft.errors import ChangeRefused, NotLeader, ProposalDropped
-from hraft.limits import MEMBERS_COUNT
+from hraft.limits import MEMBERS_COUNT, REMOVED_IDS_COUNT
 from hraft.raft.configuration import Configuration
 from hraft.raft.configuration_history import ConfigurationHistory
 from hraft.raft.entry import EntryId, EntryKind, HardState, Snapshot
@@ -52,6 +54,28 @@ class ConfigurationTests(TestCase):
             configuration.with_learner("d", "a:1")
         self.assertEqual("a:2", configuration.with_learner("a", "a:2").voters["a"])
         self.assertEqual("d:2", configuration.with_learner("d", "d:1").with_learner("d", "d:2").learners["d"])
+
+    def test_a_replica_is_a_learner_until_it_is_a_voter(self) -> None:
+        """Or gone; and a voter is not made a learner by asking."""
+        configuration = voters("a").with_learner("b", "b:1").with_learner("c", "c:1", True).with_learner("c", "c:2", True)
+        self.assertEqual(("c",), configuration.replicas)
+        self.assertEqual(("c",), configuration.with_learner("c", "c:3").replicas)
+        self.assertEqual(("c", "b"), configuration.with_learner("b", "b:1", True).replicas)
+        for after in (configuration.with_voter("c"), configuration.without("c")):
+            self.assertEqual((), after.replicas)
+            after.check()
+        with self.assertRaisesRegex(ChangeRefused, "'a' is a voter already"):
+            configuration.with_learner("a", "a:1", True)
+        for wrong in (("a",), ("x",), ("c", "c")):
+            with self.assertRaisesRegex(ValueError, "a replica is a learner"):
+                replace(configuration, replicas=wrong).check()
+
+    def test_the_first_of_very_many_removed_ids_are_forgotten(self) -> None:
+        """Each costs room in every configuration."""
+        configuration = voters("a")
+        for number in range(REMOVED_IDS_COUNT + 2):
+            configuration = configuration.with_learner(f"b{number}", "b:1").without(f"b{number}")
+        self.assertEqual((REMOVED_IDS_COUNT, "b2"), (len(configuration.removed), configuration.removed[0]))
 
     def test_what_cannot_be(self) -> None:
         """Strangers are neither promoted nor removed, and the last voter stays."""
@@ -335,6 +359,23 @@ class CatchUpTests(TestCase):
         solo.tick()
         self.assertTrue(solo.node.configuration.is_voter("n4"))
 
+    @pytest.mark.scenario("M7")
+    def test_m7_replica_is_promoted_by_hand_alone(self) -> None:
+        """However near it is; and then as any learner, once it is near."""
+        solo = Solo()
+        solo.reign()
+        solo.act(lambda: solo.node.add_learner("n4", "n4:1", True))
+        self.keep(solo)
+        with self.assertRaisesRegex(ChangeRefused, "'n4' has not caught up: it lacks 3 of the entries") as caught:
+            solo.node.promote("n4")
+        self.assertTrue(caught.exception.temporary)
+        solo.hear("n4", accepted(2, 3))
+        solo.tick()
+        self.assertEqual((("n4",), False), (solo.node.configuration.replicas, solo.node.configuration.is_voter("n4")))
+        solo.act(lambda: solo.node.promote("n4"))
+        self.assertEqual(((), True), (solo.node.configuration.replicas, solo.node.configuration.is_voter("n4")))
+        self.assertIsNone(solo.node.promote("n4"))
+
     @pytest.mark.scenario("M8")
     def test_m8_silent_learner_stays_one(self) -> None:
         """An address where nobody answers never costs the quorum."""
@@ -459,6 +500,22 @@ class RemovalTests(TestCase):
             solo.act(lambda: solo.node.remove("n3"))
         self.assertTrue(caught.exception.temporary)
         solo.act(lambda: solo.node.remove("n2"))
+
+    @pytest.mark.scenario("M9")
+    def test_m9_a_voter_that_lags_carries_no_quorum(self) -> None:
+        """n2 is heard, but its log ends before the leader's by more than can be made up for at once."""
+        solo = Solo()
+        solo.reign()
+        solo.hear("n3", accepted(2, 2))
+        for number in range(3):
+            solo.act(lambda: solo.node.propose(b"{}"))
+            solo.hear("n3", accepted(2, 3 + number))
+        with patch("hraft.raft.membership.CAUGHT_UP_ENTRIES_COUNT", 2):
+            reason = "without 'n3' the cluster would have no quorum: n2 lacks 3 entries"
+            with self.assertRaisesRegex(ChangeRefused, reason):
+                solo.act(lambda: solo.node.check_removal("n3"))
+            solo.hear("n2", accepted(2, 3))
+            solo.act(lambda: solo.node.remove("n3"))
 
     @pytest.mark.scenario("M5", "M6")
     def test_m5_configuration_survives_two_snapshots(self) -> None:

@@ -17,14 +17,16 @@ class JoinRouteTests(ApiTestCase):
         """200 when the node is a member and the change is committed; empty, as hraftd's."""
         answer = self.request("POST", "/join", data=b'{"addr":"host3:12003","id":"node3"}')
         self.assertNoResult(answer)
-        self.assertEqual([("join", ("node3", "host3:12003", None))], [(asked.how, asked.arguments) for asked in self.node.asked])
+        self.assertEqual(
+            [("join", ("node3", "host3:12003", None, None))], [(asked.how, asked.arguments) for asked in self.node.asked]
+        )
         self.node.asked[0].answer.callback(JoinOutcome("voter"))
         self.assertEqual(b"", self.answered(answer, 200)[1])
 
     def test_a_learner(self) -> None:
         """202: accepted, and on its way."""
         answer = self.request("POST", "/join", data=b'{"addr":"host3:12003","empty_log":true}')
-        self.assertEqual(("host3:12003", "host3:12003", True), self.node.asked[0].arguments)
+        self.assertEqual(("host3:12003", "host3:12003", True, None), self.node.asked[0].arguments)
         self.node.asked[0].answer.callback(JoinOutcome("learner"))
         self.assertEqual({"role": "learner"}, json.loads(self.answered(answer, 202)[1]))
 

@@ -31,6 +31,7 @@ class ExampleTests(WireTestCase):
     def test_all(self) -> None:
         """In the order of the page, on one node, whose clock says that half of a lease's time is left."""
         self.node.configuration = Configuration({"node0": "host0:12000"})
+        self.node.changes_members = True
         found = examples()
         self.assertGreater(len(found), 30)
         for sent, told in found:

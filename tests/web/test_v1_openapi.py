@@ -60,6 +60,7 @@ class _Node:
     def __init__(self) -> None:
         self.served = Served()
         self.served.node.is_fresh = True
+        self.served.node.changes_members = True
         self.served.age_seconds = 0.1
         for index, command in enumerate((OpenSession(), GrantLease(60), Set(b"a", b"1"), Set(b"0", b"\xff")), 1):
             self.served.node.put_line(index, encode_command(command))

@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from hraft.errors import LeaseNotFound, NotLeader
-from hraft.interfaces import Observer, ReadLevel
+from hraft.interfaces import Change, ChangeOutcome, JoinOutcome, Observer, ReadLevel
 from hraft.kv.commands import Command, decode_command, encode_command
 from hraft.kv.store import KeyValueStore
 from hraft.raft.configuration import Configuration
@@ -90,6 +90,8 @@ class ToldNode:
     #: What the node finds when it looks at itself.
     checks: tuple[Check, ...] = (Check("leader", True, "node0"),)
     observers: list[Observer] = field(default_factory=list)
+    #: Answer who changes members at once.
+    changes_members: bool = False
     #: Of backups, made so far.
     parts_count: int = 0
 
@@ -110,6 +112,10 @@ class ToldNode:
         elif self.at_once and how in ("propose", "submit"):
             index = sum(each.how in ("propose", "submit") for each in self.asked)
             asked.answer.callback(ToldApplied(index, self.state_machine.apply(index, arguments[0])))
+        elif self.changes_members and how == "join":
+            asked.answer.callback(JoinOutcome("learner" if arguments[3] else "voter"))
+        elif self.changes_members and how == "change":
+            asked.answer.callback(ChangeOutcome(0 if arguments[0] is Change.TRANSFER else 10, arguments[1] or "node2"))
         elif self.is_fresh and how == "confirm_read":
             asked.answer.callback(self.status().applied_index)
         return asked.answer
@@ -141,8 +147,11 @@ class ToldNode:
         for observer in self.observers:
             observer.applied()
 
-    def join(self, node_id: str, address: str, empty_log: bool | None = None) -> Deferred[Any]:
-        return self.ask("join", node_id, address, empty_log)
+    def join(self, node_id: str, address: str, empty_log: bool | None = None, learner: bool | None = None) -> Deferred[Any]:
+        return self.ask("join", node_id, address, empty_log, learner)
+
+    def change_member(self, change: Change, node_id: str) -> Deferred[Any]:
+        return self.ask("change", change, node_id)
 
     def liveness(self) -> tuple[Check, ...]:
         return self.checks
