@@ -17,21 +17,22 @@ from twisted.python.failure import Failure
 
 from fuzz.target import Target, expect, same
 from fuzz.values import value_of
-from hraft import interfaces, limits
+from hraft import limits
 from hraft.errors import BadMessage, HraftError, NotLeader, OutcomeUnknown, PeerUnreachable, WrongPeer
-from hraft.interfaces import ForwardedResult, ForwardProposal, ForwardReadIndex, JoinOutcome, PeerIdentity, Receivers
+from hraft.interfaces import PeerIdentity, Receivers
 from hraft.peers import commands, questions
 from hraft.peers.accepted import AcceptedConnections
 from hraft.peers.boxes import BoxParser, serialized
 from hraft.peers.commands import Shape, decode_message, encode_message
 from hraft.peers.dialled import HELLO_ANSWER, HELLO_SAID, DialledConnection, connect
 from hraft.peers.hello import Purpose, hello_of
+from hraft.questions import ForwardedResult, ForwardJoin, ForwardProposal, ForwardReadIndex, JoinOutcome
 
 ME = PeerIdentity("c1", "n1", "n1:80")
 OTHER = PeerIdentity("c1", "n2", "n2:80")
 HELLO = serialized({b"_ask": b"1", b"_command": b"Hello", **HELLO_SAID.strings(hello_of(OTHER, "n1", Purpose.MESSAGES))})
 ANSWER = serialized({b"_answer": b"1", **HELLO_ANSWER.strings(OTHER)})
-_REQUESTS = (ForwardProposal(b"{}"), ForwardReadIndex(), interfaces.ForwardJoin("n9", "n9:1", True))
+_REQUESTS = (ForwardProposal(b"{}"), ForwardReadIndex(), ForwardJoin("n9", "n9:1", True))
 _SHORT_BYTES = 4096
 
 

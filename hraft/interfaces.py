@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred
 
 from hraft import limits
+from hraft.questions import Request
 from hraft.raft.entry import ORIGIN, Entry, EntryId, HardState, Snapshot
 from hraft.raft.messages import Envelope
 from hraft.raft.ready import Save
@@ -164,79 +165,6 @@ class ChunkEnvelope:
     sender: str
     to: str
     message: SnapshotChunk | SnapshotChunkResponse
-
-
-@dataclass(frozen=True, slots=True)
-class ForwardProposal:
-    """Ask the leader to propose a command. Answer: ForwardedResult."""
-
-    command: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class ForwardReadIndex:
-    """Ask the leader for a read index. Answer: int."""
-
-
-@dataclass(frozen=True, slots=True)
-class ForwardJoin:
-    """Ask the leader to take a node in. Answer: JoinOutcome. `empty_log`: the joiner has no entry at all;
-    None: unknown, since the request came from a plain hraftd client. `learner`: it stays one until it is promoted by hand."""
-
-    node_id: str
-    address: str
-    empty_log: bool | None = None
-    learner: bool | None = None
-
-
-class Change(Enum):
-    """What can be done to a member."""
-
-    REMOVE = "remove"
-    PROMOTE = "promote"
-    #: Let it lead; without an id, whoever is best.
-    TRANSFER = "transfer"
-
-
-@dataclass(frozen=True, slots=True)
-class ForwardChange:
-    """Ask the leader to change something about a member; `change` is a value of Change. Answer: ChangeOutcome."""
-
-    change: str
-    node_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class ChangeOutcome:
-    """It is done, by the entry at `index` (0 where there is none). `node_id` is of whom: after a transfer, who leads."""
-
-    index: int
-    node_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class ForwardQuestion:
-    """Ask the leader's application something, in its own words. Answer: bytes."""
-
-    question: bytes
-
-
-Request = ForwardProposal | ForwardReadIndex | ForwardJoin | ForwardChange | ForwardQuestion
-
-
-@dataclass(frozen=True, slots=True)
-class JoinOutcome:
-    """`role` is "voter", or "learner" while it is still catching up, and where it is to stay one."""
-
-    role: str
-
-
-@dataclass(frozen=True, slots=True)
-class ForwardedResult:
-    """What the state machine answered (JSON text), and the index it was applied at."""
-
-    index: int
-    result: bytes
 
 
 @dataclass(frozen=True, slots=True)

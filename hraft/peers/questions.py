@@ -15,7 +15,12 @@ from twisted.protocols import amp
 
 from hraft.codec import check_command
 from hraft.errors import BadMessage, ChangeRefused, HraftError, OutcomeUnknown, PeerUnreachable, ProposalDropped, ReadFailed
-from hraft.interfaces import (
+from hraft.interfaces import Receivers
+from hraft.limits import FORWARD_TIMEOUT_SECONDS
+from hraft.peers import commands
+from hraft.peers.commands import Shape
+from hraft.peers.failures import as_hraft_error
+from hraft.questions import (
     ChangeOutcome,
     ForwardChange,
     ForwardedResult,
@@ -24,13 +29,8 @@ from hraft.interfaces import (
     ForwardQuestion,
     ForwardReadIndex,
     JoinOutcome,
-    Receivers,
     Request,
 )
-from hraft.limits import FORWARD_TIMEOUT_SECONDS
-from hraft.peers import commands
-from hraft.peers.commands import Shape
-from hraft.peers.failures import as_hraft_error
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IProtocolFactory, IReactorTime, IStreamC
 from twisted.logger import Logger
 
 from hraft.errors import BadAddress, BadMessage, PeerUnreachable
-from hraft.interfaces import ChunkEnvelope, PeerIdentity, Receivers, Request
+from hraft.interfaces import ChunkEnvelope, PeerIdentity, Receivers
 from hraft.limits import FORWARD_TIMEOUT_SECONDS
 from hraft.peers.accepted import AcceptedConnection, AcceptedConnections
 from hraft.peers.commands import encode_message
@@ -25,6 +25,7 @@ from hraft.peers.hello import Purpose
 from hraft.peers.link import Link, Target
 from hraft.peers.protocol import PeerConnection
 from hraft.peers.questions import question_for
+from hraft.questions import Request
 from hraft.raft.messages import Envelope, InstallSnapshot
 
 

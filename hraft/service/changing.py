@@ -13,7 +13,8 @@ from twisted.internet.defer import Deferred
 
 from hraft import limits
 from hraft.errors import ChangeRefused, NotLeader, OutcomeUnknown
-from hraft.interfaces import Change, ChangeOutcome, ForwardChange, Timing
+from hraft.interfaces import Timing
+from hraft.questions import Change, ChangeOutcome, ForwardChange
 from hraft.raft.configuration import Configuration
 from hraft.raft.entry import EntryId
 from hraft.raft.node import RaftNode

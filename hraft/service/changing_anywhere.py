@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hraft.errors import NotLeader, PeerUnreachable
-from hraft.interfaces import ChangeOutcome, ForwardChange
+from hraft.questions import ChangeOutcome, ForwardChange
 from hraft.raft.ready import Role
 from hraft.service.running import Running
 

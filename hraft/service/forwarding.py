@@ -13,7 +13,8 @@ from twisted.internet.defer import Deferred, fail, maybeDeferred
 from twisted.python.failure import Failure
 
 from hraft.errors import BadMessage, ChangeRefused, HraftError, NotLeader, OutcomeUnknown, PeerUnreachable, ProposalDropped
-from hraft.interfaces import (
+from hraft.interfaces import Transport
+from hraft.questions import (
     ChangeOutcome,
     ForwardChange,
     ForwardedResult,
@@ -23,7 +24,6 @@ from hraft.interfaces import (
     ForwardReadIndex,
     JoinOutcome,
     Request,
-    Transport,
 )
 from hraft.service.proposals import Applied
 

@@ -15,7 +15,8 @@ from twisted.python.failure import Failure
 
 from hraft import limits
 from hraft.errors import ChangeRefused, HraftError, NotLeader, PeerUnreachable, WrongPeer
-from hraft.interfaces import ForwardJoin, JoinOutcome, PeerIdentity, Transport
+from hraft.interfaces import PeerIdentity, Transport
+from hraft.questions import ForwardJoin, JoinOutcome
 from hraft.raft.node import RaftNode
 from hraft.raft.ready import Role
 

@@ -17,22 +17,8 @@ from twisted.python.failure import Failure
 
 from hraft.codec import check_command
 from hraft.errors import ChangeRefused, HraftError, OutcomeUnknown, ProposalDropped, ReadFailed
-from hraft.interfaces import (
-    Change,
-    ChangeOutcome,
-    ForwardChange,
-    ForwardJoin,
-    JoinOutcome,
-    Observer,
-    Precautions,
-    ReadLevel,
-    Request,
-    SnapshotPolicy,
-    StateMachine,
-    Storage,
-    Timing,
-    Transport,
-)
+from hraft.interfaces import Observer, Precautions, ReadLevel, SnapshotPolicy, StateMachine, Storage, Timing, Transport
+from hraft.questions import Change, ChangeOutcome, ForwardChange, ForwardJoin, JoinOutcome, Request
 from hraft.raft.entry import Snapshot
 from hraft.raft.ready import Role
 from hraft.service.backup import Backup

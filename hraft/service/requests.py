@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 
 from hraft import limits
 from hraft.errors import BadCommand, NotLeader
-from hraft.interfaces import ForwardChange, ForwardedResult, ForwardProposal, ForwardQuestion, ForwardReadIndex, Request
+from hraft.questions import ForwardChange, ForwardedResult, ForwardProposal, ForwardQuestion, ForwardReadIndex, Request
 from hraft.raft.ready import Role
 from hraft.service.proposals import Applied
 from hraft.service.running import Running

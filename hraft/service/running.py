@@ -13,7 +13,8 @@ from twisted.python.failure import Failure
 
 from hraft.codec import check_command
 from hraft.errors import NotLeader
-from hraft.interfaces import ChunkEnvelope, ReadLevel, Receivers, Recovered, Request, SnapshotChunk, StateMachine
+from hraft.interfaces import ChunkEnvelope, ReadLevel, Receivers, Recovered, SnapshotChunk, StateMachine
+from hraft.questions import Request
 from hraft.raft.configuration import Configuration
 from hraft.raft.messages import Envelope
 from hraft.raft.node import RaftNode

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from twisted.python.failure import Failure
 
 from hraft.errors import ChangeRefused, NotLeader, PeerUnreachable, WrongPeer
-from hraft.interfaces import JoinOutcome
+from hraft.questions import JoinOutcome
 from hraft.simulation.story import Violation
 
 if TYPE_CHECKING:

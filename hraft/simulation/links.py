@@ -11,7 +11,8 @@ from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 
-from hraft.interfaces import ChunkEnvelope, PeerIdentity, Request
+from hraft.interfaces import ChunkEnvelope, PeerIdentity
+from hraft.questions import Request
 from hraft.raft.messages import Envelope
 from hraft.simulation.clock import Call, Process, WorldClock
 from hraft.simulation.network import Faults, Network, SimulatedTransport

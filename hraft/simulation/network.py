@@ -23,16 +23,8 @@ from twisted.python.failure import Failure
 
 from hraft import limits
 from hraft.errors import HraftError, OutcomeUnknown, PeerUnreachable, ReadFailed, WrongPeer
-from hraft.interfaces import (
-    ChunkEnvelope,
-    ForwardChange,
-    ForwardProposal,
-    ForwardQuestion,
-    ForwardReadIndex,
-    PeerIdentity,
-    Receivers,
-    Request,
-)
+from hraft.interfaces import ChunkEnvelope, PeerIdentity, Receivers
+from hraft.questions import ForwardChange, ForwardProposal, ForwardQuestion, ForwardReadIndex, Request
 from hraft.raft.messages import Envelope
 
 

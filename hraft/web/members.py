@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 from twisted.internet.defer import Deferred
 
-from hraft.interfaces import Change
+from hraft.questions import Change
 from hraft.web.answers import Answer
 from hraft.web.api import Route
 from hraft.web.asked import Asked

@@ -6,7 +6,8 @@ from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 
-from hraft.interfaces import Change, ChangeOutcome, JoinOutcome, Observer, ReadLevel, StateMachine
+from hraft.interfaces import Observer, ReadLevel, StateMachine
+from hraft.questions import Change, ChangeOutcome, JoinOutcome
 from hraft.raft.entry import Snapshot
 from hraft.raft.ready import NodeStatus
 from hraft.service.alarms import Alarms

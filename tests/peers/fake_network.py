@@ -16,9 +16,10 @@ from twisted.test import iosim
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from hraft.interfaces import ChunkEnvelope, PeerIdentity, Receivers, Request
+from hraft.interfaces import ChunkEnvelope, PeerIdentity, Receivers
 from hraft.peers.boxes import BoxParser, serialized
 from hraft.peers.transport import AmpTransport
+from hraft.questions import Request
 from hraft.raft.messages import Envelope
 
 #: A Twisted transport says that it is full when it holds more.

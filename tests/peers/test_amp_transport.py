@@ -24,19 +24,11 @@ from hraft.errors import (
     ReadFailed,
     WrongPeer,
 )
-from hraft.interfaces import (
-    ForwardedResult,
-    ForwardJoin,
-    ForwardProposal,
-    ForwardQuestion,
-    ForwardReadIndex,
-    JoinOutcome,
-    PeerIdentity,
-    Request,
-)
+from hraft.interfaces import PeerIdentity
 from hraft.peers import questions
 from hraft.peers.boxes import serialized
 from hraft.peers.commands import encode_message
+from hraft.questions import ForwardedResult, ForwardJoin, ForwardProposal, ForwardQuestion, ForwardReadIndex, JoinOutcome, Request
 from hraft.raft.messages import AppendEntriesResponse, Envelope, TimeoutNow
 
 PROPOSAL = ForwardProposal(b'{"op":"set"}')

@@ -14,10 +14,11 @@ from twisted.protocols import amp
 from hraft import limits
 from hraft.codec import encode_entry
 from hraft.errors import BadMessage
-from hraft.interfaces import ForwardJoin, SnapshotChunk, SnapshotChunkResponse
+from hraft.interfaces import SnapshotChunk, SnapshotChunkResponse
 from hraft.peers import commands
 from hraft.peers.arguments import Blob
 from hraft.peers.boxes import BoxParser
+from hraft.questions import ForwardJoin
 from hraft.raft import messages
 from hraft.raft.configuration import Configuration
 from hraft.raft.entry import Entry, EntryKind, Snapshot

@@ -12,8 +12,9 @@ from twisted.internet.endpoints import clientFromString, serverFromString
 from twisted.trial.unittest import TestCase
 
 from hraft import limits
-from hraft.interfaces import ForwardedResult, ForwardProposal, PeerIdentity, Receivers
+from hraft.interfaces import PeerIdentity, Receivers
 from hraft.peers.transport import AmpTransport
+from hraft.questions import ForwardedResult, ForwardProposal
 from hraft.raft.entry import Entry, EntryKind
 from hraft.raft.messages import AppendEntries, Envelope, TimeoutNow
 

@@ -7,7 +7,7 @@ from clusters import ELECTION_TIMEOUT_SECONDS, Cluster, Member, Outcome
 from twisted.trial.unittest import SynchronousTestCase
 
 from hraft.errors import ChangeRefused, NotLeader, OutcomeUnknown, PeerUnreachable
-from hraft.interfaces import Change, ChangeOutcome, ForwardChange, JoinOutcome
+from hraft.questions import Change, ChangeOutcome, ForwardChange, JoinOutcome
 from hraft.raft.messages import AppendEntries
 
 

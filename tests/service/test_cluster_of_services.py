@@ -9,8 +9,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hraft import limits
 from hraft.errors import BadCommand, NotLeader, OutcomeUnknown, ProposalDropped, ReadFailed
-from hraft.interfaces import ForwardProposal, ForwardReadIndex
 from hraft.kv.results import Written
+from hraft.questions import ForwardProposal, ForwardReadIndex
 from hraft.raft.entry import Snapshot
 from hraft.raft.messages import AppendEntries, AppendEntriesResponse
 from hraft.raft.ready import Role

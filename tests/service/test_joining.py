@@ -11,7 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hraft import limits
 from hraft.errors import ChangeRefused, NotLeader, PeerUnreachable, WrongPeer
-from hraft.interfaces import ForwardJoin, JoinOutcome, PeerIdentity, Receivers
+from hraft.interfaces import PeerIdentity, Receivers
+from hraft.questions import ForwardJoin, JoinOutcome
 from hraft.raft.messages import AppendEntries
 from hraft.storage.memory import MemoryStorage
 

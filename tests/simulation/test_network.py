@@ -11,7 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hraft import limits
 from hraft.errors import NotLeader, OutcomeUnknown, PeerUnreachable, ReadFailed, WrongPeer
-from hraft.interfaces import ForwardJoin, ForwardProposal, ForwardReadIndex, PeerIdentity, Receivers
+from hraft.interfaces import PeerIdentity, Receivers
+from hraft.questions import ForwardJoin, ForwardProposal, ForwardReadIndex
 from hraft.raft.messages import Envelope, TimeoutNow
 from hraft.simulation.network import Faults, Network, SimulatedTransport
 

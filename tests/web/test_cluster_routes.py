@@ -8,7 +8,7 @@ from typing import Any
 from web_doubles import ApiTestCase, ToldLeader
 
 from hraft.errors import BadAddress, ChangeRefused, NotLeader, OutcomeUnknown, PeerUnreachable, WrongPeer
-from hraft.interfaces import JoinOutcome
+from hraft.questions import JoinOutcome
 from hraft.raft.configuration import Configuration
 
 

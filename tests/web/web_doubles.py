@@ -17,9 +17,10 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from hraft.errors import LeaseNotFound, NotLeader
-from hraft.interfaces import Change, ChangeOutcome, JoinOutcome, Observer, ReadLevel
+from hraft.interfaces import Observer, ReadLevel
 from hraft.kv.commands import Command, decode_command, encode_command
 from hraft.kv.store import KeyValueStore
+from hraft.questions import Change, ChangeOutcome, JoinOutcome
 from hraft.raft.configuration import Configuration
 from hraft.raft.entry import EntryId, Snapshot
 from hraft.raft.ready import FollowerStatus, NodeStatus, Role
