@@ -63,7 +63,7 @@ class SecuredConnection(BufferingTLSTransport):
             return succeed(None)
         if not self.connected:
             return fail(HandshakeFailed(self.objection or "the connection was lost"))
-        self._shaken = Deferred(lambda _: self.abortConnection())
+        self._shaken = Deferred(self._given_up)
         return self._shaken
 
     def makeConnection(self, transport: Any) -> None:
@@ -101,6 +101,10 @@ class SecuredConnection(BufferingTLSTransport):
         shaken, self._shaken = self._shaken, None
         if shaken is not None:
             shaken.callback(None)
+
+    def _given_up(self, shaken: Deferred[None]) -> None:
+        self._shaken = None
+        self.abortConnection()
 
     def _too_slow(self) -> None:
         self._timer = None
@@ -141,6 +145,21 @@ class SecuredConnection(BufferingTLSTransport):
             shaken.errback(HandshakeFailed(self.objection or f"the connection ended in the handshake: {in_words(reason.value)}"))
 
 
+@implementer(IProtocolFactory)
+class _Inside:
+    """A factory, and nothing else. For one that negotiates protocols Twisted 25.5 changes the context at every connection, which
+    pyOpenSSL forbids by now."""
+
+    def __init__(self, factory: Any) -> None:
+        self._factory = factory
+        self.buildProtocol = factory.buildProtocol
+        self.doStart = factory.doStart
+        self.doStop = factory.doStop
+
+    def logPrefix(self) -> str:
+        return type(self._factory).__name__
+
+
 @implementer(IOpenSSLClientConnectionCreator, IOpenSSLServerConnectionCreator)
 class _Creator:
     """The context is asked for anew for each connection, so that new certificates are shown by new connections."""
@@ -179,10 +198,13 @@ class Secured(TLSMemoryBIOFactory):
         host: str | None = None,
         answer_to_plain: bytes = b"",
     ) -> None:
-        super().__init__(_Creator(context, host), host is not None, factory, clock)
+        super().__init__(_Creator(context, host), host is not None, _Inside(factory), clock)
         self.clock = clock
         self.host = host
         self.answer_to_plain = answer_to_plain
+
+    def logPrefix(self) -> str:
+        return f"{self.wrappedFactory.logPrefix()} (TLS)"
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         inner = self.wrappedFactory.buildProtocol(addr)
