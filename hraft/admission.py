@@ -18,10 +18,12 @@ from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.web.client import URI, Agent, HTTPConnectionPool
+from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
 from hraft.addresses import Address, Endpoint, url_of
+from hraft.credentials import Credentials
 from hraft.errors import ChangeRefused, WrongPeer
 from hraft.limits import JOIN_TIMEOUT_SECONDS
 
@@ -92,6 +94,7 @@ class Admission:
             said_empty = has_empty_log()
             request = {"addr": self._raft_address, "id": self._node_id, "empty_log": said_empty}
             answer = await self._answer(target, "/join", request)
+            _check_login(target, answer)
             if answer.code in (400, 403, 409):
                 if said_empty and not has_empty_log():
                     raise _NotNow(answer.reason)
@@ -103,6 +106,7 @@ class Admission:
 
     async def _cluster_id_of(self, target: Target) -> str:
         answer = await self._answer(target, "/status", None)
+        _check_login(target, answer)
         cluster_id = answer.body.get("cluster_id")
         if answer.code != 200:
             raise _NotNow(answer.reason)
@@ -137,6 +141,15 @@ class Admission:
             _log.warn("{node}: has not joined yet and keeps trying: {reasons}", node=self._node_id, reasons=reasons)
 
 
+def _check_login(target: Target, answer: Answer) -> None:
+    """Asking again would not make it right, and would count as one more wrong login."""
+    if answer.code == 401 or answer.body.get("code") == "forbidden":
+        advice = "name a file with an admin's user:password, or token, by --join-auth"
+        raise ChangeRefused(f"{target} refused to take this node in: {answer.reason}; {advice}")
+    if answer.body.get("code") == "host_not_allowed":
+        raise ChangeRefused(f"{target} refused to take this node in: {answer.reason}")
+
+
 @implementer(IAgentEndpointFactory)
 class _OneEndpoint:
     """Dials the target whatever the URL says, since a target may be an endpoint string."""
@@ -157,11 +170,14 @@ class _QuietPool(HTTPConnectionPool):
         self._factory = quiet
 
 
-def ask_over_http(reactor: Any, endpoint_of: Callable[[Target], IStreamClientEndpoint]) -> Ask:
+def ask_over_http(
+    reactor: Any, endpoint_of: Callable[[Target], IStreamClientEndpoint], credentials: Credentials | None = None
+) -> Ask:
     """The real way to ask: treq, a connection for each question, and never for longer than a member needs to answer.
 
-    `endpoint_of` makes what a target is dialled with, TLS and all.
+    `endpoint_of` makes what a target is dialled with, TLS and all. `credentials` are shown to it.
     """
+    headers = Headers({} if credentials is None else {"Authorization": [credentials.authorization]})
 
     async def ask(target: Target, path: str, request: dict[str, Any] | None) -> Answer:
         agent = Agent.usingEndpointFactory(reactor, _OneEndpoint(endpoint_of(target)), _QuietPool(reactor))
@@ -170,9 +186,9 @@ def ask_over_http(reactor: Any, endpoint_of: Callable[[Target], IStreamClientEnd
 
         async def exchange() -> Answer:
             if request is None:
-                response = await client.get(url, allow_redirects=False, unbuffered=True)
+                response = await client.get(url, headers=headers, allow_redirects=False, unbuffered=True)
             else:
-                response = await client.post(url, json=request, allow_redirects=False, unbuffered=True)
+                response = await client.post(url, json=request, headers=headers, allow_redirects=False, unbuffered=True)
             return Answer(response.code, await _json_object(response))
 
         seconds = STATUS_TIMEOUT_SECONDS if request is None else ANSWER_TIMEOUT_SECONDS

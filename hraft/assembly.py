@@ -16,6 +16,7 @@ from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, fail, maybeDeferred
 from twisted.logger import Logger
 
+from hraft.access import Access
 from hraft.admission import ask_over_http
 from hraft.coming_in import ComingIn
 from hraft.endpoints import Listener, listen
@@ -35,6 +36,7 @@ from hraft.storage.durable import DurableStorage
 from hraft.storage.files import LocalFileSystem, free_bytes
 from hraft.storage.memory import MemoryStorage
 from hraft.waiting_room import RaftPort, WaitingRoom
+from hraft.web.guard import Guard
 from hraft.web.routes import node_api
 from hraft.web.site import HttpSite, connections_count
 
@@ -77,6 +79,8 @@ class HraftService(Service):
         self._listeners: list[Listener] = []
         self._threads = tuple(OneThread(reactor, name) for name in ("writer", "snapshots", "backups"))
         self._coming_in: Deferred[None] | None = None
+        self._access = Access(reactor, settings)
+        self._guard: Guard | None = None
         self._backups = ScheduledBackups(reactor, settings.backups, lambda: self.node, self._threads[-1])
 
     # --- what an application asks ----------------------------------------------------------------
@@ -100,12 +104,18 @@ class HraftService(Service):
             return fail(ReadFailed("this node has not joined its cluster yet"))
         return node.confirm_read().addCallback(lambda _: node.state_machine)
 
+    def reload(self) -> None:
+        """Look again at what may change while a node runs: the files of certificates and users."""
+        self.certificates.reload()
+        self._access.look()
+
     # --- starting --------------------------------------------------------------------------------
 
     def startService(self) -> None:
         """Open everything, or nothing: raises an HraftError whose message is for the operator."""
         try:
             self.certificates.open()
+            self._guard = self._access.open()
             identity = self._open_directory()
             self._listen()
             if identity is not None:
@@ -117,7 +127,7 @@ class HraftService(Service):
             self._let_go()
             raise
         super().startService()  # type: ignore[no-untyped-call]
-        ask = ask_over_http(self._reactor, self.certificates.http_endpoint)
+        ask = ask_over_http(self._reactor, self.certificates.http_endpoint, self._access.credentials)
         coming_in = ComingIn(self._reactor, self.settings, self._node_id, self._enter, ask)
         self._coming_in = Deferred.fromCoroutine(coming_in.come_in(self.node))
         self._coming_in.addCallbacks(self._has_come_in, self._could_not_come_in)
@@ -183,7 +193,8 @@ class HraftService(Service):
         node.startService()
         self.node = node
         self._raft_port.open(transport.factory)
-        self._site.serve(node_api(node, settings.forward, self.leases, node.age_seconds, self._backups.status))
+        api = node_api(node, settings.forward, self.leases, node.age_seconds, self._backups.status, self._guard)
+        self._site.serve(api)
 
     def _precautions(self) -> Precautions:
         directory, settings = self._directory, self.settings
@@ -254,6 +265,7 @@ class HraftService(Service):
         self._let_go()
 
     def _let_go(self) -> None:
+        self._access.close()
         for listener in self._listeners:
             listener.stop()
         for thread in self._threads:

@@ -125,5 +125,21 @@ class BadAddress(HraftError):
 # --- users ---------------------------------------------------------------------------------------
 
 
+class LoginNeeded(HraftError):
+    """Nobody has said who asks, or it was not true. Which of the two secrets was wrong is not told."""
+
+
+class TooManyLogins(HraftError):
+    """Too many wrong logins came from there: wait `seconds` before the next."""
+
+    def __init__(self, reason: str, seconds: float) -> None:
+        super().__init__(reason)
+        self.seconds = seconds
+
+
+class LoginsBusy(HraftError):
+    """So many passwords wait to be looked at that this one is not: nothing was done, and it may be asked again at once."""
+
+
 class BadUserFile(HraftError):
     """A file of users or credentials cannot be used: the message names the file, the line and the reason, and no secret."""

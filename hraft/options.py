@@ -14,6 +14,7 @@ from typing import Any
 from twisted.python import usage
 
 from hraft import __version__, limits
+from hraft.access_options import ACCESS_PARAMETERS, access_settings
 from hraft.addresses import Address, Endpoint, advertised, parse_advertised, parse_listening, parse_target
 from hraft.errors import BadAddress
 from hraft.interfaces import SnapshotPolicy, Timing
@@ -67,6 +68,7 @@ class Options(usage.Options):
         ["join", None, None, "HTTP addresses of any members, with commas between: ask the first that answers to be taken in"],
         ["backup-dir", None, None, "directory in which this node keeps backups of the whole store, made by itself"],
         *TLS_PARAMETERS,
+        *ACCESS_PARAMETERS,
         ["id", None, None, "name of this node, used once for all time [default: the advertised Raft address]"],
         *(
             [name, None, NUMBERS[name].default, help_text]
@@ -143,6 +145,7 @@ class Options(usage.Options):
                 kept_entries_count=self._number("kept-entries"),
             ),
             backups=self._backups(),
+            access=access_settings(self),
             check_interval_seconds=self._number("check-interval"),
             disk_reserve_bytes=self._number("disk-reserve-mib") * _BYTES_IN_MIB,
             tls=tls,

@@ -30,6 +30,17 @@ class TlsSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class AccessSettings:
+    """Who may come in over HTTP: those of a file of users (None: everybody), and by which names, beside the node's own, it may
+    be asked (None: by those that no stranger can own). `join_file` has what this node says where it asks to be taken in.
+    """
+
+    user_file: str | None = None
+    join_file: str | None = None
+    allowed_hosts: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class NodeSettings:
     """See docs/operating.md.
 
@@ -49,6 +60,7 @@ class NodeSettings:
     timing: Timing = Timing()
     snapshot_policy: SnapshotPolicy = SnapshotPolicy()
     backups: BackupPolicy | None = None
+    access: AccessSettings = AccessSettings()
     #: How often members compare their states (0: never), and how much room on the disk is kept for what must be written.
     check_interval_seconds: int = limits.CHECK_INTERVAL_SECONDS
     disk_reserve_bytes: int = limits.DISK_RESERVE_BYTES

@@ -48,9 +48,9 @@ def makeService(options: Options, reactor: Any = None) -> IService:
     if supervised is not None:
         # After the node: what is added last is stopped first.
         supervised.setServiceParent(process)  # type: ignore[no-untyped-call]
-    if service.certificates.live:
-        # An operator's word that the files of certificates are new. Without any, it means what it always does.
-        reload_on_hangup(reactor, service.certificates.reload)
+    if service.certificates.live or options.settings.access.user_file is not None:
+        # An operator's word that the files of certificates or users are new. Without any, it means what it always does.
+        reload_on_hangup(reactor, service.reload)
     return process
 
 

@@ -15,6 +15,7 @@ from hraft import __version__
 from hraft.addresses import Address, Endpoint
 from hraft.interfaces import SnapshotPolicy, Timing
 from hraft.options import NUMBERS, BackupPolicy, NodeSettings, Options
+from hraft.settings import AccessSettings
 
 
 def parse(*arguments: str) -> NodeSettings:
@@ -46,6 +47,7 @@ class SettingsTests(TestCase):
             *("--join", ":11000, other:11000,unix:/run/hraft", "--id", "node1", "--forward"),
             *("--election-timeout", "1010", "--heartbeat-interval", "51", "--snapshot-entries", "10"),
             *("--snapshot-log-mib", "2", "--kept-entries", "5"),
+            *("--auth", "file:/etc/users", "--join-auth", "/etc/join", "--allowed-hosts", "hraft.example, *.local"),
             *("--backup-dir", "/backups", "--backup-interval", "60", "--backup-keep", "3", "data"),
         )
         expected = NodeSettings(
@@ -60,6 +62,7 @@ class SettingsTests(TestCase):
             timing=Timing(0.02, 3, 50),
             snapshot_policy=SnapshotPolicy(entries_count=10, log_bytes=2 * 1024 * 1024, kept_entries_count=5),
             backups=BackupPolicy("/backups", 60, 3),
+            access=AccessSettings("/etc/users", "/etc/join", ("hraft.example", "*.local")),
         )
         self.assertEqual(expected, settings)
 
@@ -125,6 +128,14 @@ class MistakeTests(TestCase):
         for name, allowed in NUMBERS.items():
             for value in (str(allowed.lowest - 1), "-1", "NaN", "inf", "1e9", "1.5", "", " 5", "٣", "99999999999", "ten"):
                 self.assertIn(f"--{name} {value}: must be a whole number", self.refused(f"--{name}={value}", "data"))
+
+    def test_who_may_come_in(self) -> None:
+        """A mistake here must not leave a node open, or closed to all."""
+        for said in ("users", "file:", "memory:x", ""):
+            self.assertIn(f"--auth {said}: write file:PATH", self.refused("--auth", said, "data"))
+        self.assertIn("--join-auth is empty", self.refused("--join-auth", "", "data"))
+        for said in ("a b", "http://a", "a:80", "*a", "a/b"):
+            self.assertIn("--allowed-hosts", self.refused("--allowed-hosts", said, "data"))
 
     def test_ids(self) -> None:
         """An id goes into file names, log lines and addresses."""

@@ -29,11 +29,11 @@ _TOKEN = re.compile(r"sha256\$[0-9a-f]{64}")
 TOKEN_PREFIX: Final = "hraft_"
 
 
-def hash_password(password: bytes) -> str:
+def hash_password(password: bytes, log_n: int = _LOG_N) -> str:
     """A new hash. Takes its time: not for the reactor's thread."""
     salt = secrets.token_bytes(_SALT_BYTES)
-    hashed = _scrypt(password, salt, _LOG_N, _R, _P, _HASH_BYTES)
-    return f"scrypt${_LOG_N}${_R}${_P}${b64encode(salt).decode()}${b64encode(hashed).decode()}"
+    hashed = _scrypt(password, salt, log_n, _R, _P, _HASH_BYTES)
+    return f"scrypt${log_n}${_R}${_P}${b64encode(salt).decode()}${b64encode(hashed).decode()}"
 
 
 def is_password(password: bytes, kept: str) -> bool:

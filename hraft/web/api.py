@@ -17,6 +17,7 @@ from hraft.errors import HraftError
 from hraft.kv.store import KeyValueStore
 from hraft.web.answers import Answer
 from hraft.web.asked import Asked
+from hraft.web.guard import Guard
 from hraft.web.node import Node
 from hraft.web.parameters import Wants
 from hraft.web.permissions import UNSAID, Permission
@@ -56,16 +57,19 @@ class Route(msgspec.Struct, frozen=True):
 class Api:
     """The HTTP face of one node."""
 
-    def __init__(self, node: Node, routes: Iterable[Route]) -> None:
+    def __init__(self, node: Node, routes: Iterable[Route], guard: Guard | None = None) -> None:
+        """`guard` stands before all of them; without one they are open to everybody."""
         self.node = node
+        self.guard = guard
         self.table = tuple(routes)
         #: Path, with its parameters' names -> method -> what answers.
         self.routes: dict[bytes, dict[bytes, Function]] = {}
         for route in self.table:
             functions = self.routes.setdefault(route.path, {})
-            functions[route.method] = route.function
+            function = route.function if guard is None else guard.around(node, route.needs, route.function)
+            functions[route.method] = function
             if route.method == b"GET":
-                functions[b"HEAD"] = route.function
+                functions[b"HEAD"] = function
         self._below_keys = tuple((path[: -len(_KEY)], path) for path in self.routes if path.endswith(_KEY))
         others = (path for path in self.routes if b"{" in path and not path.endswith(_KEY))
         self._shapes = tuple((path.split(b"/"), path) for path in others)

@@ -19,6 +19,11 @@ MEANINGFUL: Final = frozenset(
 )
 
 
+def address_of(peer: object) -> str:
+    """Whose connection this is, by what its transport says of the other end: an IP address, "" for a socket of this machine."""
+    return str(getattr(peer, "host", None) or "")
+
+
 class Asked(msgspec.Struct, frozen=True, gc=False):
     """`path` and `query` are as they were sent, percent-encoded, without the question mark between them.
 

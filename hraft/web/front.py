@@ -28,7 +28,7 @@ from hraft import limits
 from hraft.sending import send_now
 from hraft.web.answers import Answer, response
 from hraft.web.api import Api
-from hraft.web.asked import Asked
+from hraft.web.asked import Asked, address_of
 from hraft.web.channel import Channel
 from hraft.web.plain import NotPlain, PlainRequests
 from hraft.web.problems import Problem
@@ -94,6 +94,7 @@ class Front(protocol.Protocol):
     def connectionMade(self) -> None:
         if ITCPTransport.providedBy(self.transport):
             self.transport.setTcpNoDelay(True)
+        self._requests.peer = address_of(self.transport.getPeer())
         self.transport.registerProducer(self, True)
         self._site.opened(self)
         self._wait_for_client()

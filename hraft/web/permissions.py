@@ -59,10 +59,11 @@ Touches: TypeAlias = Callable[[Asked], Iterable[Touch]]
 
 
 class Permission(msgspec.Struct, frozen=True):
-    """`touches` None: it is no matter of keys."""
+    """`touches` None: it is no matter of keys. `is_for_all`: those with all keys are asked, too."""
 
     need: Need
     touches: Touches | None = None
+    is_for_all: bool = False
 
 
 OPEN: Final = Permission(Need.NOTHING)
@@ -81,6 +82,11 @@ def reads(touches: Touches) -> Permission:
 def writes(touches: Touches) -> Permission:
     """Needs a writer who may read, or write, whatever the request reads, or writes."""
     return Permission(Need.WRITE, touches)
+
+
+def of_client(touches: Touches) -> Permission:
+    """Needs a writer whose client it is."""
+    return Permission(Need.WRITE, touches, is_for_all=True)
 
 
 def every_key(asked: Asked) -> Iterable[Touch]:

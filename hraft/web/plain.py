@@ -35,6 +35,8 @@ class PlainRequests:
     """What one client has sent and nobody has taken yet, from the first byte of a request on."""
 
     def __init__(self) -> None:
+        #: The client's address, which is said of each of its requests.
+        self.peer = ""
         self._unread = bytearray()
         self._parser = HttpRequestParser(self)
         self._begin()
@@ -47,6 +49,7 @@ class PlainRequests:
         self._is_head_complete = False
         self._body_bytes = 0
         self._meaningful: tuple[tuple[bytes, bytes], ...] = ()
+        self._host = b""
 
     @property
     def unread_bytes(self) -> int:
@@ -68,7 +71,8 @@ class PlainRequests:
             return None
         assert self._line is not None
         method, path, query = self._line.groups(b"")
-        return Asked(method, path, query, bytes(self._unread[self._parsed_bytes : end]), self._meaningful)
+        body = bytes(self._unread[self._parsed_bytes : end])
+        return Asked(method, path, query, body, self._meaningful, self._host, self.peer)
 
     def take(self) -> None:
         """Forget the request that `next` returned."""
@@ -107,7 +111,8 @@ class PlainRequests:
             self._body_bytes = int(value)
             is_plain = self._body_bytes <= limits.REQUEST_BODY_BYTES
         elif name == b"host":
-            is_plain = _HOST.fullmatch(value) is not None
+            is_plain = not self._host and _HOST.fullmatch(value) is not None
+            self._host = value
         elif name == b"connection":
             is_plain = value.lower() == b"keep-alive"
         else:

@@ -6,6 +6,7 @@ Knows how errors of `hraft.errors` read to an HTTP client; knows nothing of rout
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import ceil
 from typing import Final
 
 import msgspec
@@ -19,6 +20,9 @@ CONTENT_TYPE: Final = b"application/problem+json"
 
 #: A leader is usually elected, or room found, within about this time.
 RETRY_AFTER_SECONDS: Final = 1
+
+#: How one may say who asks (RFC 7617, RFC 6750).
+CHALLENGE: Final = 'Basic realm="hraft", charset="UTF-8", Bearer realm="hraft"'
 
 NOT_DONE: Final = "not done"
 UNKNOWN: Final = "unknown"
@@ -68,6 +72,10 @@ def problem_of(error: errors.HraftError, node_id: str, leader: Leader | None) ->
     if isinstance(error, errors.OutcomeUnknown):
         # No Retry-After: whether a repetition is harmless, only the client knows.
         return Problem(503, "outcome_unknown", detail, outcome=UNKNOWN)
+    if isinstance(error, errors.LoginNeeded):
+        return Problem(401, "unauthorized", detail, {b"WWW-Authenticate": CHALLENGE}, outcome=NOT_DONE)
+    if isinstance(error, errors.TooManyLogins):
+        return Problem(429, "too_many_logins", detail, {b"Retry-After": str(ceil(error.seconds))}, outcome=NOT_DONE)
     if isinstance(error, errors.ChangeRefused):
         if error.temporary:
             return retry_later("change_refused", detail, outcome=NOT_DONE)
@@ -94,6 +102,7 @@ _NOT_DONE_CODES: Final = {
     errors.ProposalDropped: "proposal_dropped",
     errors.PeerUnreachable: "peer_unreachable",
     errors.StorageFull: "storage_full",
+    errors.LoginsBusy: "logins_busy",
 }
 
 

@@ -14,6 +14,7 @@ from hraft.errors import ReadFailed
 from hraft.kv.store import KeyValueStore
 from hraft.web.api import Api, Route
 from hraft.web.cluster import ClusterApi
+from hraft.web.guard import Guard
 from hraft.web.health import HealthApi
 from hraft.web.keys import KeyApi
 from hraft.web.kv import KeyValueApi
@@ -43,10 +44,11 @@ def node_api(
     clock: LeaseClock | None = None,
     age_seconds: Callable[[], float | None] = lambda: None,
     backups: Callable[[], object] = lambda: None,
+    guard: Guard | None = None,
 ) -> Api:
     """The HTTP face of this node. With `forward`, writes to /key that come to a follower are passed to the leader, as those under
     /v1 always are. `clock` knows the leases' times, `age_seconds` how old what the node has may be, and `backups` what became of
-    those that it makes by itself.
+    those that it makes by itself. `guard` stands before all routes.
 
     Around a state machine of an application's own there is the cluster only: it would be asked what it does not know, and given
     commands that are not its own.
@@ -55,7 +57,7 @@ def node_api(
     cluster = ClusterApi(node, reads, backups)
     members, health = MemberApi(node), HealthApi(node)
     if not isinstance(node.state_machine, KeyValueStore):
-        return Api(node, (*cluster.routes(), *members.routes(), *health.routes()))
+        return Api(node, (*cluster.routes(), *members.routes(), *health.routes()), guard)
     parts = (
         KeyApi(node, Writes(node, forward)),
         cluster,
@@ -69,4 +71,4 @@ def node_api(
         OpenApi(lambda: table),
     )
     table: list[Route] = [route for part in parts for route in part.routes()]
-    return Api(node, table)
+    return Api(node, table, guard)

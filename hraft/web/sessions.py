@@ -18,7 +18,7 @@ from hraft.web.api import Route
 from hraft.web.asked import Asked
 from hraft.web.documents import json_answer
 from hraft.web.parameters import Wants, number_in
-from hraft.web.permissions import ANY_WRITER, OfClient, Touch, writes
+from hraft.web.permissions import ANY_WRITER, OfClient, Touch, of_client
 from hraft.web.writes import IDEMPOTENCY_KEY, REDIRECT, Writes
 
 _WANTS: Final = Wants((REDIRECT,), (IDEMPOTENCY_KEY,))
@@ -41,7 +41,7 @@ class SessionApi:
         opened, closed = {201: SessionDocument}, {200: SessionDocument}
         yield Route(b"POST", b"/v1/sessions", self._open, "Make a client known", _WANTS, None, opened, needs=ANY_WRITER)
         path, codes = b"/v1/sessions/{client}", ("session_expired",)
-        yield Route(b"DELETE", path, self._close, "Forget a client", _WANTS, None, closed, codes, writes(_touched))
+        yield Route(b"DELETE", path, self._close, "Forget a client", _WANTS, None, closed, codes, of_client(_touched))
 
     def _open(self, asked: Asked) -> Answer | Deferred[Answer]:
         def done(result: Result) -> Answer:

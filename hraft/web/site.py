@@ -18,6 +18,7 @@ from hraft import limits
 from hraft.kv.store import KeyValueStore
 from hraft.web.api import Api
 from hraft.web.channel import BoundedRequest, Channel
+from hraft.web.guarded_streams import guarded_streams
 from hraft.web.problems import NOT_DONE, Problem, retry_later
 from hraft.web.snapshot import PATH as SNAPSHOT_PATH
 from hraft.web.snapshot import SnapshotResource
@@ -67,7 +68,7 @@ class HttpSite(Site):
         if isinstance(api.node.state_machine, KeyValueStore):
             streams[PATH] = WatchResource(api.node, self._clock, api.failed, watchers_count)
             self._watches = streams[PATH].hub
-        self.resource = KleinTree(api, streams)
+        self.resource = KleinTree(api, guarded_streams(api, streams))
         if has_front:
             self._api = api
             self._server_and_date = ServerAndDate()

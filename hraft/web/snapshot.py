@@ -45,6 +45,7 @@ class SnapshotResource(StreamResource):
             stream.break_off()
 
     async def answer(self, request: Any) -> None:
+        """All of the backup, as fast as the client reads."""
         if request.method not in (b"GET", b"HEAD"):
             raise Problem(405, "method_not_allowed", "a snapshot is got with GET", {b"Allow": "GET, HEAD"})
         if b"?" in request.uri:

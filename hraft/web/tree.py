@@ -16,7 +16,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from hraft.web.answers import REASONS, Answer
 from hraft.web.api import Api, Function
-from hraft.web.asked import MEANINGFUL, Asked
+from hraft.web.asked import MEANINGFUL, Asked, address_of
 from hraft.web.problems import Problem
 
 
@@ -60,9 +60,8 @@ class KleinTree(Resource):
 
     def _asking(self, functions: Mapping[bytes, Function]) -> Callable[[Any], Any]:
         def ask(request: Any) -> Any:
-            method = request.method.upper()  # As Werkzeug takes it.
-            asked = Asked(method, request.path, request.uri.partition(b"?")[2], request.content.read(), _meaningful(request))
-            answer = self._api.ask(functions[method], asked)
+            asked = asked_of(request)
+            answer = self._api.ask(functions[asked.method], asked)
             if isinstance(answer, Deferred):
                 return answer.addCallback(lambda answer: give(request, answer))
             return give(request, answer)
@@ -85,6 +84,15 @@ def give(request: Any, answer: Answer) -> bytes:
     for name, value in (*answer.headers, *answer.varying):
         request.setHeader(name, value)
     return answer.body
+
+
+def asked_of(request: Any) -> Asked:
+    """A request of twisted.web's, as functions see it."""
+    method = request.method.upper()  # As Werkzeug takes it.
+    query = request.uri.partition(b"?")[2]
+    host = b", ".join(request.requestHeaders.getRawHeaders(b"host") or ())
+    peer = address_of(request.getClientAddress())
+    return Asked(method, request.path, query, request.content.read(), _meaningful(request), host, peer)
 
 
 def _meaningful(request: Any) -> tuple[tuple[bytes, bytes], ...]:

@@ -20,7 +20,8 @@ class PlainRequestsTests(TestCase):
 
     def test_one_after_the_other(self) -> None:
         """A request stays the next one until it is taken; its bytes go with it and no others do."""
-        first, second = Asked(b"POST", b"/key", b"", b"{}"), Asked(b"GET", b"/key/a%20b", b"x=?y", b"")
+        first = Asked(b"POST", b"/key", b"", b"{}", host=b"localhost")
+        second = Asked(b"GET", b"/key/a%20b", b"x=?y", b"", host=b"localhost")
         self.requests.add(post(b"{}") + get("/key/a%20b?x=?y") + b"GE")
         self.assertEqual([first, first], [self.requests.next(), self.requests.next()])
         self.requests.take()

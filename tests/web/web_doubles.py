@@ -29,6 +29,7 @@ from hraft.service.backup import Backup
 from hraft.service.events import Events
 from hraft.service.health import Check
 from hraft.storage.snapshot_file import encode
+from hraft.web.guard import Guard
 from hraft.web.node import Node
 from hraft.web.routes import node_api
 from hraft.web.site import HAS_FRONT, HttpSite
@@ -299,13 +300,15 @@ class ToldClock:
 class Served:
     """A node, its site and a clock, without a network."""
 
-    def __init__(self, forward: bool = False, has_front: bool | None = None, **limits: Any) -> None:
+    def __init__(
+        self, forward: bool = False, has_front: bool | None = None, guard: Guard | None = None, **limits: Any
+    ) -> None:
         self.node = ToldNode()
         self.clock = Clock()
         #: How old what the node has may be.
         self.age_seconds: float | None = None
         self.lease_clock = ToldClock(self.node)
-        self.api = node_api(typed(self.node), forward, self.lease_clock, lambda: self.age_seconds)
+        self.api = node_api(typed(self.node), forward, self.lease_clock, lambda: self.age_seconds, guard=guard)
         self.site = HttpSite(KleinTree(self.api), self.clock, **limits)
         self.site.serve(self.api, front["is_used"] if has_front is None else has_front)
         self.clients: list[Client] = []

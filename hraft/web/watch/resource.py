@@ -40,6 +40,7 @@ class WatchResource(StreamResource):
         node.observe(self)
 
     async def answer(self, request: Any) -> None:
+        """Up to where the stream begins."""
         if request.method not in (b"GET", b"HEAD"):
             allowed = {b"Allow": "GET, HEAD"}
             raise Problem(405, "method_not_allowed", "a watch is a GET", allowed)

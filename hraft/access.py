@@ -1,0 +1,58 @@
+"""Who may come in to one node over HTTP: its guard, made of what the operator has said, and kept up with the file of users.
+
+Knows nothing of what is guarded.
+"""
+
+from __future__ import annotations
+
+from socket import gethostname
+from typing import Any
+
+from hraft.addresses import Address
+from hraft.auth.kept_users import KeptUsers
+from hraft.credentials import Credentials, read_credentials
+from hraft.process import OneThread
+from hraft.settings import NodeSettings
+from hraft.web.guard import Guard
+from hraft.web.hosts import Hosts
+
+
+class Access:
+    """Of one node, from `open` to `close`."""
+
+    def __init__(self, reactor: Any, settings: NodeSettings) -> None:
+        self._reactor = reactor
+        self._settings = settings
+        self._users: KeptUsers | None = None
+        # One for the file, whose disk may hang, and one for passwords, which take long.
+        self._threads = tuple(OneThread(reactor, name) for name in ("users", "passwords"))
+        #: What this node says where it asks to be taken in.
+        self.credentials: Credentials | None = None
+
+    def open(self) -> Guard:
+        """Read the files there are. Raises BadUserFile."""
+        said = self._settings.access
+        if said.join_file is not None:
+            self.credentials = read_credentials(said.join_file)
+        if said.user_file is not None:
+            self._users = KeptUsers(self._reactor, said.user_file, *self._threads)
+            self._users.start()
+        hosts = Hosts(self._own_names(), said.allowed_hosts, has_users=self._users is not None)
+        return Guard(hosts, None if self._users is None else self._users.logins)
+
+    def look(self) -> None:
+        """The file of users may have changed."""
+        if self._users is not None:
+            self._users.look()
+
+    def close(self) -> None:
+        """Look no more, and log nobody in."""
+        if self._users is not None:
+            self._users.stop()
+        for thread in self._threads:
+            thread.stop()
+
+    def _own_names(self) -> list[str]:
+        listening = self._settings.http_listening
+        names = [self._settings.http_address, gethostname()]
+        return [*names, listening.host] if isinstance(listening, Address) and listening.host else names
