@@ -70,12 +70,14 @@ def credentials(made: Made | None = None, authorities: str | None = None) -> Cre
     return load(files, (), 0 if made is None else made.expires_at.timestamp() - 60)
 
 
+@cache
 def server(made: Made, authorities: str | None = None) -> Callable[[], SSL.Context]:
     """What a server that shows this asks for its context."""
     context = server_context(credentials(made, authorities), (b"http/1.1",))
     return lambda: context
 
 
+@cache
 def dialler(authorities: str | None = None, made: Made | None = None) -> Callable[[], SSL.Context]:
     """What a client that trusts these, and shows that, asks for its context."""
     context = client_context(credentials(made, authorities or ca()))

@@ -116,6 +116,14 @@ class SecuredConnection(BufferingTLSTransport):
         if timer is not None:
             timer.cancel()
 
+    # --- what Twisted says of every TLS connection that it can, and a UNIX socket cannot -----------
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        getattr(self.transport, "setTcpNoDelay", _ignore)(enabled)
+
+    def setTcpKeepAlive(self, enabled: bool) -> None:
+        getattr(self.transport, "setTcpKeepAlive", _ignore)(enabled)
+
     # --- reading ---------------------------------------------------------------------------------
 
     def pauseProducing(self) -> None:
@@ -143,6 +151,10 @@ class SecuredConnection(BufferingTLSTransport):
         shaken, self._shaken = self._shaken, None
         if shaken is not None:
             shaken.errback(HandshakeFailed(self.objection or f"the connection ended in the handshake: {in_words(reason.value)}"))
+
+
+def _ignore(enabled: bool) -> None:
+    return None
 
 
 @implementer(IProtocolFactory)

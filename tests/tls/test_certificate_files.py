@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 from unittest import TestCase
 
@@ -16,6 +15,8 @@ from hraft.tls.authority import Made
 from hraft.tls.files import CLIENT, SERVER, CertificateFiles, load, objection_to_host
 
 BOTH = (SERVER, CLIENT)
+#: While what was made for today is valid.
+NOW = certificates.node("localhost").expires_at.timestamp() - 30 * 24 * 3600
 
 
 class FileTests(TestCase):
@@ -29,7 +30,7 @@ class FileTests(TestCase):
     def refused(self, certificate: str, key: str, authorities: str | None = None, **options: bool) -> str:
         files = CertificateFiles(certificate, key, authorities, ("--raft-cert", "--raft-key", "--raft-ca"))
         with self.assertRaises(CertificateUnusable) as caught:
-            load(files, BOTH, time.time(), **options)
+            load(files, BOTH, NOW, **options)
         message = str(caught.exception)
         self.assertNotIn("\n", message)
         return message
@@ -41,7 +42,7 @@ class FileTests(TestCase):
 
     def test_good_files(self) -> None:
         """They give what a context needs, and when it ends."""
-        found = load(CertificateFiles(self.made.certificate, self.made.key, certificates.ca()), BOTH, time.time(), True)
+        found = load(CertificateFiles(self.made.certificate, self.made.key, certificates.ca()), BOTH, NOW, True)
         self.assertEqual((self.made.expires_at, 1, 1), (found.expires_at, len(found.chain), len(found.authorities)))
         self.assertEqual((), found.warnings)
 
@@ -95,7 +96,7 @@ class FileTests(TestCase):
         """It works, and should not be so."""
         key = self.file("open", Path(self.made.key).read_bytes())
         os.chmod(key, 0o644)
-        found = load(CertificateFiles(self.made.certificate, key), BOTH, time.time())
+        found = load(CertificateFiles(self.made.certificate, key), BOTH, NOW)
         self.assertEqual([f"--key {key} can be read by every user of this machine: chmod 600 it"], list(found.warnings))
 
 

@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hraft.errors import HandshakeFailed
 from hraft.limits import TLS_HANDSHAKE_TIMEOUT_SECONDS
+from hraft.tls.contexts import client_context
 from hraft.tls.reasons import in_words, is_refusal
 
 
@@ -92,7 +93,7 @@ class RightTests(TlsTestCase):
 
     def test_tls_1_2_alone(self) -> None:
         """For clients that have no other."""
-        context = dialler()()
+        context = client_context(certificates.credentials(None, certificates.ca()))
         context.set_max_proto_version(SSL.TLS1_2_VERSION)
         ends = self.ends(server(certificates.node("localhost")), lambda: context)
         self.successResultOf(ends.connecting)
@@ -146,7 +147,7 @@ class WrongTests(TlsTestCase):
 
     def test_the_system_is_trusted_only_where_nobody_is_named(self) -> None:
         """And does not know our authority."""
-        context = certificates.client_context(certificates.credentials())
+        context = client_context(certificates.credentials())
         self.refused(self.ends(server(certificates.node("localhost")), lambda: context))
 
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
+import certificates
+from OpenSSL import SSL
 from treq.testing import StubTreq
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, fail, succeed
@@ -29,6 +33,7 @@ from hraft.service.backup import Backup
 from hraft.service.events import Events
 from hraft.service.health import Check
 from hraft.storage.snapshot_file import encode
+from hraft.tls.connections import Secured
 from hraft.web.guard import Guard
 from hraft.web.node import Node
 from hraft.web.routes import node_api
@@ -264,8 +269,99 @@ class Client:
         return not self.transport.connected
 
 
+class _TlsTransport(_Transport):
+    """Lost only after the call that ends it, as every socket is; TLS relies on that."""
+
+    is_ending = False
+
+    def loseConnection(self) -> None:
+        self.disconnecting = self.is_ending = True
+
+    def abortConnection(self) -> None:
+        self.is_aborted = self.is_ending = True
+
+    def end(self) -> None:
+        if self.is_ending and self.connected and not (self.is_slow_to_close and not self.is_aborted):
+            StringTransportWithDisconnection.loseConnection(self)
+
+
+class TlsClient(Client):
+    """The same under TLS, as a node's HTTP port has it."""
+
+    def __init__(self, site: HttpSite) -> None:
+        self.transport: _TlsTransport = _TlsTransport()
+        self._clock: Any = site._clock
+        outer = Secured(site, certificates.server(certificates.node("localhost")), self._clock).buildProtocol(
+            IPv4Address("TCP", "192.0.2.1", 31337)
+        )
+        self._outer: Any = outer
+        self.transport.protocol = outer
+        self.protocol = outer.wrappedProtocol
+        self._tls = SSL.Connection(certificates.dialler()(), None)
+        self._tls.set_app_data(SimpleNamespace(host="localhost", objection="", hands_shaken=lambda: None))
+        self._tls.set_connect_state()
+        self._plain = b""
+        outer.makeConnection(self.transport)
+        for _ in range(2):
+            with suppress(SSL.WantReadError):
+                self._tls.do_handshake()
+            self._give()
+            self._take()
+
+    def _give(self) -> None:
+        """What TLS has for the site."""
+        parts = []
+        with suppress(SSL.WantReadError):
+            while True:
+                parts.append(self._tls.bio_read(65536))
+        if parts and self.transport.connected:
+            self._outer.dataReceived(b"".join(parts))
+        self.transport.end()
+
+    def _take(self) -> None:
+        """What the site has sent. Its end is answered, as by every client."""
+        # Twisted gathers what is written until the reactor's next turn.
+        self._outer._aggregator.flush()
+        data = super().received()
+        self.transport.end()
+        if data:
+            self._tls.bio_write(data)
+        try:
+            while True:
+                self._plain += self._tls.recv(65536)
+        except SSL.WantReadError:
+            pass
+        except SSL.ZeroReturnError:
+            self._tls.shutdown()
+            self._give()
+
+    def send(self, data: bytes) -> None:
+        for start in range(0, len(data), 16384):
+            self._tls.send(data[start : start + 16384])
+        self._give()
+
+    def received(self) -> bytes:
+        self._take()
+        data, self._plain = self._plain, b""
+        return data
+
+    def hang_up(self) -> None:
+        self.transport.connected = False
+        self._outer.connectionLost(Failure(ConnectionDone()))
+
+    @property
+    def is_closed(self) -> bool:
+        self.transport.end()
+        if self.transport.connected and not (self.transport.is_slow_to_close or self.transport.is_slow_to_send):
+            self._take()
+            self.transport.end()
+        return not self.transport.connected
+
+
 #: Whether connections begin on the fast front; test_both_ways.py runs the whole suite without it, too.
 front = {"is_used": HAS_FRONT}
+#: Whether clients connect under TLS; test_over_tls.py runs most of the suite so.
+tls = {"is_used": False}
 
 
 @dataclass
@@ -314,7 +410,7 @@ class Served:
         self.clients: list[Client] = []
 
     def connect(self) -> Client:
-        self.clients.append(Client(self.site))
+        self.clients.append((TlsClient if tls["is_used"] else Client)(self.site))
         return self.clients[-1]
 
 
