@@ -62,4 +62,4 @@ def _condition(service: HraftService) -> Condition:
     status = node.status()
     words = f"{node.node_id}: {status.role.value}, term {status.term}, "
     words += "no leader is known" if status.leader_id is None else f"leader {status.leader_id}"
-    return Condition(service.is_started, bool(node.running), words)
+    return Condition(service.is_started, all(check.is_ok for check in node.liveness()), words)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import json
 import re
 import shutil
 import subprocess
@@ -69,3 +70,54 @@ def test_systemd_can_read_the_units(tmp_path: Path) -> None:
     assert (0, 3) == (done.returncode, len(units)), done.stderr
     # It also looks at units of the machine itself, whose faults are not ours.
     assert [] == [line for line in done.stderr.splitlines() if "hraft" in line]
+
+
+def container_steps() -> list[tuple[str, str]]:
+    """The instructions of the Containerfile, continued lines joined and comments left out."""
+    lines = [line for line in (DEPLOY / "Containerfile").read_text("utf-8").splitlines() if not line.lstrip().startswith("#")]
+    joined = "\n".join(lines).replace("\\\n", " ")
+    return [(step.split(None, 1)[0], step.split(None, 1)[1].strip()) for step in joined.splitlines() if step.strip()]
+
+
+def words_of(step: str) -> list[str]:
+    """The exec form of an instruction, as `twist hraft` gets it."""
+    [found] = [rest for name, rest in container_steps() if name == step]
+    words: list[str] = json.loads(found)
+    return words
+
+
+def test_the_container_takes_what_the_build_needs() -> None:
+    """A file that is not copied is missing only where containers can be built, which is not here."""
+    copied = [rest.split()[:-1] for name, rest in container_steps() if name == "COPY" and not rest.startswith("--from")]
+    sources = {source for sources in copied for source in sources}
+    assert [] == [source for source in sources if not (DEPLOY.parent / source).exists()]
+    assert {"setup.py", "pyproject.toml", "README.md", "LICENSE", "hraft", "twisted", "docs/man"} <= sources
+    stages = [rest for name, rest in container_steps() if name == "FROM"]
+    assert ["${PYTHON} AS build", "${PYTHON}"] == stages
+
+
+def test_the_container_runs_a_node_as_nobody_special() -> None:
+    """By a command line that hraft takes, also with more options behind it, and with a user and a signal that fit."""
+    steps = dict(container_steps())
+    assert ("10001", "SIGTERM", "/data", "11000 12000") == (steps["USER"], steps["STOPSIGNAL"], steps["VOLUME"], steps["EXPOSE"])
+    entry = words_of("ENTRYPOINT")
+    settings = settings_of([*entry[entry.index("hraft") + 1 :], *words_of("CMD")]).settings
+    assert ("/data", "localhost:11000") == (settings.directory, settings.http_address)
+    program = json.loads(steps["HEALTHCHECK"].partition("CMD")[2])
+    compile(program[2], "health check", "exec")
+    assert "/livez" in program[2]
+
+
+def test_the_compose_file_makes_one_cluster() -> None:
+    """Every node has its own name, port and volume, and all but the first join the first."""
+    yaml = pytest.importorskip("yaml", reason="PyYAML comes with the extra `docs`")
+    composed = yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8"))
+    entry = words_of("ENTRYPOINT")
+    for number, (name, service) in enumerate(composed["services"].items()):
+        settings = settings_of([*entry[entry.index("hraft") + 1 :], *service["command"]]).settings
+        assert (f"node{number}", f"{name}:11000", f"{name}:12000") == (settings.node_id, settings.http_address, settings.raft_address)
+        assert (0 if number == 0 else 1) == len(settings.join_targets)
+        assert [f"127.0.0.1:{11000 + number}:11000"] == service["ports"]
+        assert [f"{name}:/data"] == service["volumes"]
+        assert "deploy/Containerfile" == service["build"]["dockerfile"]
+    assert list(composed["services"]) == list(composed["volumes"])
