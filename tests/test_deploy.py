@@ -115,7 +115,8 @@ def test_the_compose_file_makes_one_cluster() -> None:
     entry = words_of("ENTRYPOINT")
     for number, (name, service) in enumerate(composed["services"].items()):
         settings = settings_of([*entry[entry.index("hraft") + 1 :], *service["command"]]).settings
-        assert (f"node{number}", f"{name}:11000", f"{name}:12000") == (settings.node_id, settings.http_address, settings.raft_address)
+        told = (settings.node_id, settings.http_address, settings.raft_address)
+        assert (f"node{number}", f"{name}:11000", f"{name}:12000") == told
         assert (0 if number == 0 else 1) == len(settings.join_targets)
         assert [f"127.0.0.1:{11000 + number}:11000"] == service["ports"]
         assert [f"{name}:/data"] == service["volumes"]
