@@ -5,6 +5,7 @@ Knows nothing of nodes.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -24,6 +25,8 @@ from hraft.log_file import has_room
 
 #: What select(2) can look at, whatever the process may open: FD_SETSIZE.
 _SELECT_FILES_COUNT = 1024
+#: How many objects more than were freed until the collector looks at the young ones. Python's 700 are fewer than the clients.
+_YOUNG_OBJECTS_COUNT = 10_000
 
 
 def use_monotonic_time(reactor: Any) -> None:
@@ -72,6 +75,17 @@ def reload_on_hangup(reactor: Any, reload: Callable[[], object]) -> None:
     number = getattr(signal, "SIGHUP", None)
     if number is not None:
         reactor.callWhenRunning(signal.signal, number, lambda *_: reactor.callFromThread(reload))
+
+
+def settle_memory() -> None:
+    """Have the garbage collector leave alone what is there when a process has started, and look less often at the rest.
+
+    A full collection visits every object that can be part of a cycle, and nothing else happens meanwhile. Modules and classes
+    alone are a quarter of a million of them, of which none ever goes; while what a request leaves behind is freed without it.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_YOUNG_OBJECTS_COUNT, *gc.get_threshold()[1:])
 
 
 class OneThread:

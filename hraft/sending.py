@@ -1,7 +1,8 @@
 """Bytes that leave at once, instead of in the reactor's next turn, and those that never arrive. Knows nothing of what they mean.
 
 Twisted sends what was written when the reactor next finds that the socket takes it. It nearly always does, so for one small
-answer that turn, with its two system calls, costs more than the sending; and the other end waits for it.
+answer that turn costs more than the sending, and the other end waits for it. Asking the reactor to look for it, and then not to
+look any more, are two system calls as well, which `send` does without.
 """
 
 from __future__ import annotations
@@ -13,15 +14,34 @@ from twisted.internet import tcp
 from twisted.protocols.policies import ProtocolWrapper
 
 
-def send_now(transport: Any) -> None:
-    """Send what was just written, as much as the socket takes; the rest leaves as ever.
+def send(transport: Any, data: bytes) -> None:
+    """Write to a transport: at once where nothing waits before it and the socket takes it; else, and the rest, as ever.
 
-    Does nothing for what is no plain TCP connection, as under TLS. Not for a transport that has asked its producer to
-    pause: that would be resumed inside of this call.
+    What is no plain TCP connection, as under TLS, sends in its own time.
     """
-    if isinstance(transport, tcp.Connection) and transport.connected and not (transport.disconnecting or transport.TLS):
+    if _is_plain(transport) and not (transport.dataBuffer or transport._tempDataBuffer):
+        sent_bytes = transport.writeSomeData(data)
+        if sent_bytes == len(data):
+            return
+        # What else may come back says that the connection is lost, which the reactor will find out by itself.
+        if isinstance(sent_bytes, int):
+            data = data[sent_bytes:]
+    transport.write(data)
+
+
+def send_now(transport: Any) -> None:
+    """Send what somebody else has just written, as much as the socket takes; the rest leaves as ever.
+
+    Does nothing for what is no plain TCP connection. Not for a transport that has asked its producer to pause: that would be
+    resumed inside of this call.
+    """
+    if _is_plain(transport):
         # What this would say of a lost connection, the reactor will find out by itself.
         transport.doWrite()
+
+
+def _is_plain(transport: Any) -> bool:
+    return isinstance(transport, tcp.Connection) and transport.connected and not (transport.disconnecting or transport.TLS)  # type: ignore[return-value]
 
 
 def lose_after(transport: Any, seconds: float) -> None:

@@ -14,7 +14,7 @@ from hraft.assembly import HraftService
 from hraft.errors import HraftError
 from hraft.log_file import UnhurriedFile
 from hraft.options import Options
-from hraft.process import allow_files, reload_on_hangup, use_monotonic_time
+from hraft.process import allow_files, reload_on_hangup, settle_memory, use_monotonic_time
 from hraft.supervisor import Condition, supervision
 
 __all__ = ["Options", "makeService"]
@@ -29,6 +29,7 @@ class _Process(MultiService):
             super().startService()  # type: ignore[no-untyped-call]
         except HraftError as error:
             raise SystemExit(f"hraft: {' '.join(str(error).split())}") from error
+        settle_memory()
 
 
 def makeService(options: Options, reactor: Any = None) -> IService:

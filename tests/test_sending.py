@@ -6,9 +6,10 @@ import socket
 from unittest import TestCase, skipUnless
 
 from twisted.internet import tcp
+from twisted.internet.error import ConnectionLost
 from twisted.internet.testing import StringTransport
 
-from hraft.sending import lose_after, send_now
+from hraft.sending import lose_after, send, send_now
 
 
 class _Connection(tcp.Connection):
@@ -19,11 +20,76 @@ class _Connection(tcp.Connection):
         self.writes_count = 0
         self.handle: socket.socket
 
+        self.dataBuffer, self._tempDataBuffer = b"", []
+        #: How much the socket takes of what it is given; None: the connection is lost.
+        self.room_bytes: int | None = 1000
+        self.sent: list[bytes] = []
+        self.left_to_the_reactor: list[bytes] = []
+
+    def writeSomeData(self, data: bytes) -> int | BaseException:
+        if self.room_bytes is None:
+            return ConnectionLost()
+        self.sent.append(data[: self.room_bytes])
+        return len(self.sent[-1])
+
+    def write(self, data: bytes) -> None:
+        self.left_to_the_reactor.append(data)
+
     def getHandle(self) -> socket.socket:
         return self.handle
 
     def doWrite(self) -> None:
         self.writes_count += 1
+
+
+class SendTests(TestCase):
+    """Every byte once and in order, and mostly without the reactor."""
+
+    def assert_after_send(self, sent: list[bytes], left_to_the_reactor: list[bytes], connection: _Connection) -> None:
+        send(connection, b"answer")
+        self.assertEqual((sent, left_to_the_reactor), (connection.sent, connection.left_to_the_reactor))
+
+    def test_all_at_once(self) -> None:
+        """The usual case: the reactor is not asked for anything."""
+        self.assert_after_send([b"answer"], [], _Connection())
+
+    def test_a_socket_that_is_full_on_the_way(self) -> None:
+        """What it did not take goes the ordinary way, and with it the pause of who writes too much."""
+        connection = _Connection()
+        connection.room_bytes = 2
+        self.assert_after_send([b"an"], [b"swer"], connection)
+
+    def test_nothing_overtakes_what_waits(self) -> None:
+        """Twisted has two places for it."""
+        for place, waiting in (("dataBuffer", b"before"), ("_tempDataBuffer", [b"before"])):
+            connection = _Connection()
+            setattr(connection, place, waiting)
+            self.assert_after_send([], [b"answer"], connection)
+
+    def test_a_lost_connection(self) -> None:
+        """The reactor finds that out by itself, and tells the protocol."""
+        connection = _Connection()
+        connection.room_bytes = None
+        self.assert_after_send([], [b"answer"], connection)
+
+    def test_left_to_the_reactor(self) -> None:
+        """A closing connection is the reactor's; TLS has bytes of its own to write, and when."""
+        for connection in (_Connection(connected=False), _Connection(disconnecting=True), _Connection(is_tls=True)):
+            self.assert_after_send([], [b"answer"], connection)
+
+    def test_no_socket_at_all(self) -> None:
+        """Under TLS as a protocol of its own, and in tests, the transport is of another kind."""
+        transport = StringTransport()
+        send(transport, b"answer")
+        self.assertEqual(b"answer", transport.value())
+
+    def test_the_buffers_of_twisted(self) -> None:
+        """That of what was written since the last sending has no public name: another version might give it another."""
+        with socket.socket() as handle:
+            connection = tcp.Connection(handle, None, object())
+            connection.connected, connection.startWriting = True, lambda: None
+            connection.write(b"before")
+            self.assertEqual((b"", [b"before"]), (connection.dataBuffer, connection._tempDataBuffer))
 
 
 class SendNowTests(TestCase):

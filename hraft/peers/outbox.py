@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IConsumer, IPushProducer
 from zope.interface import implementer
 
 from hraft.limits import PEER_QUEUE_BYTES
-from hraft.sending import send_now
+from hraft.sending import send
 
 #: As much as a Twisted transport takes before it says that it is full.
 _SLICE_BYTES = 64 * 1024
@@ -42,10 +42,12 @@ class Outbox:
         self._waiting_bytes += len(data)
         self._fill()
 
-    def flush(self) -> None:
-        """What was just written is waited for: have it leave now, if nothing is before it."""
-        if not self._is_paused:
-            send_now(self._transport)
+    def send(self, data: bytes) -> None:
+        """The same for what is waited for: it leaves at once, if nothing is before it."""
+        if len(data) <= _SLICE_BYTES and not self._is_paused:
+            send(self._transport, data)
+        else:
+            self.write(data)
 
     def finish(self) -> None:
         """Hand over everything: the transport is about to close, and does so when it has written what it has."""

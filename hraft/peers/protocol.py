@@ -75,15 +75,9 @@ class PeerConnection(Protocol):
 
     def send(self, data: bytes) -> bool:
         """Send the bytes of a box; False when they were dropped, since the peer does not take what it was sent before."""
-        was_taken = self._write(data)
-        if was_taken:
-            self._outbox.flush()
-        return was_taken
-
-    def _write(self, data: bytes) -> bool:
         if not self.is_open or not self._outbox.has_room(len(data)):
             return False
-        self._outbox.write(data)
+        self._outbox.send(data)
         return True
 
     def ask(self, command: bytes, strings: dict[bytes, bytes]) -> Deferred[dict[bytes, bytes]]:
@@ -109,7 +103,9 @@ class PeerConnection(Protocol):
 
         Many may come in one turn, and then leave together.
         """
-        self._write(serialized(box))
+        data = serialized(box)
+        if self.is_open and self._outbox.has_room(len(data)):
+            self._outbox.write(data)
 
     def unhandledError(self, failure: Failure) -> None:
         """IBoxSender: what nobody else wanted."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import msgspec
+
 from hraft.errors import BadMessage
 from hraft.raft.entry import Entry, Snapshot
 
@@ -123,8 +125,7 @@ Message: TypeAlias = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(msgspec.Struct, frozen=True):
     """One message between two nodes."""
 
     sender: str

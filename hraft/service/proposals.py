@@ -7,9 +7,9 @@ could be overtaken are failed when it stops leading. Knows nothing of nodes and 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from twisted.internet.defer import Deferred
 
 from hraft import limits
@@ -17,8 +17,7 @@ from hraft.errors import HraftError, OutcomeUnknown, ProposalDropped
 from hraft.raft.entry import EntryId
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(msgspec.Struct, frozen=True, gc=False):
     """What the state machine answered to a command, and the index it was applied at."""
 
     index: int

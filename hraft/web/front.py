@@ -25,7 +25,7 @@ from twisted.web.server import version
 from zope.interface import implementer
 
 from hraft import limits
-from hraft.sending import send_now
+from hraft.sending import send
 from hraft.web.answers import Answer, response
 from hraft.web.api import Api
 from hraft.web.asked import Asked, address_of
@@ -79,7 +79,8 @@ class Front(protocol.Protocol):
         self._later: IDelayedCall | None = None
         self._has_asked = False
         self._is_serving = False
-        self._is_unsent = False
+        #: Answers of this turn: they leave together, however many requests were sent ahead.
+        self._unsent = b""
         #: When the client will have been silent, or slow, for too long. While it waits for us there is no such time.
         self._deadline = inf
         self._is_receiving = False
@@ -159,10 +160,7 @@ class Front(protocol.Protocol):
         finally:
             self._is_serving = False
         if self._channel is None:
-            if self._is_unsent and not self._is_unread:
-                # Once for all answers of this turn, however many requests were sent ahead.
-                send_now(self.transport)
-            self._is_unsent = False
+            self._send()
             self._wait_for_client()
 
     def _serve_next(self) -> bool:
@@ -197,15 +195,22 @@ class Front(protocol.Protocol):
         lines = self._common.lines(self._clock.seconds())
         if self._is_last:
             lines += b"Connection: close\r\n"
-        self.transport.write(response(answer, lines, asked.method == b"HEAD"))
-        self._is_unsent = True
+        self._unsent += response(answer, lines, asked.method == b"HEAD")
+        if len(self._unsent) > limits.PIPELINED_BYTES:
+            self._send()
         if self._is_last:
             self._hand_over(with_unread=False).loseConnection()
         elif not self._is_serving:
             self._serve()
 
+    def _send(self) -> None:
+        unsent, self._unsent = self._unsent, b""
+        if unsent:
+            send(self.transport, unsent)
+
     def _hand_over(self, with_unread: bool = True) -> Channel:
         """Go on with twisted.web's protocol. What the client has sent and was not answered comes first."""
+        self._send()
         self._stop_timer()
         self.transport.unregisterProducer()
         if self._is_paused:

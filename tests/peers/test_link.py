@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from fake_network import Network, Node, PeersTestCase, hello_bytes, stranger_at
 
@@ -268,7 +266,7 @@ class PressureTests(PeersTestCase):
         self.network.silent.add("n3:1")
         self.one.transport.set_peers({"n2": "n2:1", "n3": "n3:1"})
         for _ in range(60):
-            self.one.transport.send(replace(big_message(500_000), to="n3"))
+            self.one.transport.send(Envelope("n1", "n3", big_message(500_000).message))
         self.assertLessEqual(self.one.transport._links["n3", Purpose.MESSAGES]._pending_bytes, limits.PEER_QUEUE_BYTES)
 
     def test_a_full_queue_empties_and_is_used_again(self) -> None:

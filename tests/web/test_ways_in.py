@@ -19,6 +19,7 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase
 from twisted.web.resource import Resource
 from web_doubles import Client, Served, ToldApplied, get, post
 
+from hraft.kv.commands import Set
 from hraft.kv.results import Written
 from hraft.web.channel import Channel
 from hraft.web.site import HttpSite
@@ -41,10 +42,12 @@ print(type(client.protocol).__name__, client.received().split(b"\\r\\n")[0].deco
 
 
 class _Socket(StringTransport, tcp.Connection):
-    """Counts how often it is told to send at once, instead of when the reactor next looks."""
+    """Counts how often it sends at once, instead of when the reactor next looks; a full one takes nothing at once."""
 
     connected = True
     TLS = False
+    dataBuffer = b""
+    _tempDataBuffer = ()
     sent_count = 0
     is_full = False
 
@@ -55,8 +58,12 @@ class _Socket(StringTransport, tcp.Connection):
 
     def setTcpNoDelay(self, enabled: bool) -> None: ...
 
-    def doWrite(self) -> None:
+    def writeSomeData(self, data: bytes) -> int:
+        if self.is_full:
+            return 0
         self.sent_count += 1
+        super().write(data)
+        return len(data)
 
 
 class SendingTests(SynchronousTestCase):
@@ -75,16 +82,28 @@ class SendingTests(SynchronousTestCase):
         front.connectionLost(Failure(ConnectionDone()))
 
     def test_a_full_socket_is_left_alone(self) -> None:
-        """It would have the front answer more inside of its own sending, and so on, as deep as a client likes."""
+        """What does not leave is held for this client, so it gets no more answers than were made already."""
         served = Served()
         front, socket = served.site.buildProtocol(None), _Socket()
         socket.is_full = True
         front.makeConnection(socket)
         front.dataReceived(post(b'{"a":"b"}') * 2)
-        self.assertEqual((1, 0), (socket.value().count(b"HTTP/1.1 200 OK"), socket.sent_count))
+        front.dataReceived(post(b'{"a":"b"}'))
+        self.assertEqual((2, 0), (socket.value().count(b"HTTP/1.1 200 OK"), socket.sent_count))
         socket.is_full = False
         front.resumeProducing()
-        self.assertEqual((2, 1), (socket.value().count(b"HTTP/1.1 200 OK"), socket.sent_count))
+        self.assertEqual((3, 1), (socket.value().count(b"HTTP/1.1 200 OK"), socket.sent_count))
+        front.connectionLost(Failure(ConnectionDone()))
+
+    def test_large_answers_do_not_gather(self) -> None:
+        """A client that asks for much at once, and reads nothing, is not to have it all held ready for it."""
+        served = Served()
+        served.node.put(Set(b"large", bytes(100_000)))
+        front, socket = served.site.buildProtocol(None), _Socket()
+        socket.is_full = True
+        front.makeConnection(socket)
+        front.dataReceived(get("/key/large") * 8)
+        self.assertEqual(1, socket.value().count(b"HTTP/1.1 200 OK"))
         front.connectionLost(Failure(ConnectionDone()))
 
 
