@@ -11,6 +11,7 @@ import os
 import random
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -108,7 +109,8 @@ class Node:
         addresses = ["--haddr", self.http_address, "--raddr", self.raft_address]
         join = ["--join", ",".join(other.http_address for other in self.join)] if self.join else []
         directory = [] if "--inmem" in self.options else [str(self.directory)]
-        return [*self.under, *self.cluster.twist, "hraft", *addresses, *join, *self.options, *directory]
+        secured = self.cluster.certificates_of(self)
+        return [*self.under, *self.cluster.twist, "hraft", *addresses, *join, *secured, *self.options, *directory]
 
     # --- processes -------------------------------------------------------------------------------
 
@@ -175,7 +177,8 @@ class Node:
 
     def says_started(self) -> bool:
         """Whether its present process has said so."""
-        return f"hraft started successfully, listening on http://{self.http_address}" in self.log_of_process()
+        scheme = "http" if self.cluster.context is None else "https"
+        return f"hraft started successfully, listening on {scheme}://{self.http_address}" in self.log_of_process()
 
     def is_started(self) -> bool:
         """The same; but a process that has ended before is a failure."""
@@ -200,7 +203,12 @@ class Node:
         self, method: str, path: str, body: Any = None, seconds: float = 15.0, headers: dict[str, str] | None = None
     ) -> Reply:
         """One request on a connection of its own. Raises OSError or HTTPException when there is no answer."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=seconds)
+        context = self.cluster.context
+        connection = (
+            http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=seconds)
+            if context is None
+            else http.client.HTTPSConnection("localhost", self.http_port, timeout=seconds, context=context)
+        )
         try:
             data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
             connection.request(method, path, data, headers or {})
@@ -246,6 +254,9 @@ class Cluster:
     def __init__(self, folder: Path, reactor: str = "default") -> None:
         self.folder = folder
         self.nodes: list[Node] = []
+        #: What clients talk TLS by, and a node's options for it, where a test has given it certificates.
+        self.context: ssl.SSLContext | None = None
+        self.certificates_of: Callable[[Node], list[str]] = lambda node: []
         #: The hraft that the tests import is the one that is run, be it a checkout or an installed wheel.
         root = str(Path(hraft.__file__).resolve().parent.parent)
         self.environment = {**os.environ, "PYTHONPATH": root, "PYTHONUNBUFFERED": "1"}

@@ -16,7 +16,7 @@ from hraft.tls.files import CLIENT, SERVER, CertificateFiles, load, objection_to
 
 BOTH = (SERVER, CLIENT)
 #: While what was made for today is valid.
-NOW = certificates.node("localhost").expires_at.timestamp() - 30 * 24 * 3600
+NOW = certificates.node("localhost").expires_at.timestamp() - 364 * 24 * 3600
 
 
 class FileTests(TestCase):
