@@ -20,6 +20,7 @@ from chaos.namespaces import Namespaces
 from chaos.nodes import faketime_library
 from chaos.proxies import Proxies
 from chaos.run import Run
+from chaos.security import Security
 
 
 def _arguments(words: list[str] | None) -> argparse.Namespace:
@@ -36,6 +37,7 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
         help="which, with commas between [default: %(default)s]; also clock, for which all nodes run under libfaketime, slowly",
     )
     parser.add_argument("--links", choices=("auto", "namespaces", "proxies"), default="auto", help="what joins the nodes")
+    parser.add_argument("--tls", action="store_true", help="all talk TLS, and all show certificates")
     parser.add_argument("--folder", type=Path, help="where a failed run leaves its logs and history [default: a temporary one]")
     parser.add_argument("--keep", action="store_true", help="leave them after a run without violations too")
     parser.add_argument("--quiet", action="store_true", help="do not tell each fault")
@@ -44,6 +46,8 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     unknown = [kind for kind in found.faults if kind not in FAULTS]
     if unknown:
         parser.error(f"no such fault: {', '.join(unknown)}; there are {', '.join(FAULTS)}")
+    if found.tls and "clock" in found.faults:
+        parser.error("--tls and the fault clock: certificates are valid by the wall clock")
     if found.seed is None:
         found.seed = random.SystemRandom().randrange(1_000_000)
     if found.minutes is not None:
@@ -85,7 +89,10 @@ def main(words: list[str] | None = None) -> int:
     is_kept = True
     try:
         network = _network(arguments.links, arguments.seed)
-        print(f"{arguments.nodes} nodes, {network.kind}, {arguments.seconds:g} s, seed {arguments.seed}", flush=True)
+        if arguments.tls:
+            network.security = Security(folder / "certs")
+        kind = f"{network.kind}, TLS" if arguments.tls else network.kind
+        print(f"{arguments.nodes} nodes, {kind}, {arguments.seconds:g} s, seed {arguments.seed}", flush=True)
         run = Run(network, folder, arguments.nodes, arguments.seconds, arguments.seed, arguments.faults, say)
         report = run.run()
         is_kept = bool(report.violations) or arguments.keep

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from chaos.security import Security
+
 #: Of the packets that reach a lossy node, so many are lost.
 LOSS_PERCENT = 25
 
@@ -44,6 +46,8 @@ class Network(Protocol):
     """The links between nodes. Clients reach every node, whatever the links do: a node that is cut off must say so itself."""
 
     kind: str
+    #: Of all who talk over it; None: they do so in the clear.
+    security: Security | None
 
     def add(self, name: str) -> Place: ...
 

@@ -14,6 +14,7 @@ import subprocess
 from pathlib import Path
 
 from chaos.links import LOSS_PERCENT, Conditions, Place
+from chaos.security import Security
 
 _CLONE_NEWNET = 0x40000000
 _NAMES = "hraft-chaos-"
@@ -63,6 +64,7 @@ class Namespaces:
     """A `Network` of namespaces. At most 250 nodes."""
 
     kind = "network namespaces"
+    security: Security | None = None
 
     def __init__(self) -> None:
         self._prefix = f"{_NAMES}{os.getpid()}-"

@@ -54,6 +54,8 @@ class Connection(http.client.HTTPConnection):
     def __init__(self, network: Network, place: Place, seconds: float) -> None:
         super().__init__(place.http_host, place.http_port, timeout=seconds)
         self.sock = network.dial(place, seconds)
+        if network.security is not None:
+            self.sock = network.security.context.wrap_socket(self.sock, server_hostname=place.http_host)
 
     def ask(self, method: str, path: str, body: bytes | None, seconds: float) -> Reply:
         """Raises OSError or HTTPException when there is no whole answer."""
@@ -84,7 +86,9 @@ class Node:
         join = ["--join", ",".join(f"{node.place.http_host}:{node.place.http_port}" for node in self.join)] if self.join else []
         bound = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
         twist = [sys.executable, "-m", "twisted", "--log-format=text", "hraft", "--id", self.name, *self.place.options]
-        return [*bound, *self.place.prefix, *twist, *SNAPSHOT_OPTIONS, *join, str(self.directory)]
+        security = self.network.security
+        secured = [] if security is None else security.options(self.name, self.place.http_host)
+        return [*bound, *self.place.prefix, *twist, *SNAPSHOT_OPTIONS, *secured, *join, str(self.directory)]
 
     def environment(self) -> dict[str, str]:
         """The hraft that is imported here is the one that is run."""

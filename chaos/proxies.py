@@ -14,6 +14,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from chaos.links import LOSS_PERCENT, Conditions, Place
+from chaos.security import Security
 from hraft.limits import PEER_HELLO_BYTES
 from hraft.peers.boxes import BoxParser
 
@@ -40,6 +41,7 @@ class Proxies:
     """A `Network` of TCP proxies, all in one thread of their own."""
 
     kind = "TCP proxies on loopback"
+    security: Security | None = None
 
     def __init__(self, chance: random.Random) -> None:
         self._chance = chance

@@ -28,6 +28,7 @@ TESTS = {
     "leases.py": ("simulation/test_lease_clock.py",),
     "peers": ("peers",),
     "kv": ("kv",),
+    "tls": ("tls", "peers"),
 }
 #: Those that name a rule come before those that find anything and say little.
 _LAST = ("test_transcripts.py", "test_step_fuzz.py")

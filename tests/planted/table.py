@@ -8,6 +8,7 @@ import bugs_of_logs as logs
 import bugs_of_members as members
 import bugs_of_services as services
 import bugs_of_time as time
+import bugs_of_tls as tls
 from planted_bug import PlantedBug
 
 BUGS: tuple[PlantedBug, ...] = (
@@ -30,4 +31,5 @@ BUGS: tuple[PlantedBug, ...] = (
     *time.LEASES,
     *time.LEASE_READS,
     *time.WATCHES,
+    *tls.TLS,
 )

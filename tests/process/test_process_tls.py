@@ -70,6 +70,7 @@ def refused(node: Node, context: ssl.SSLContext) -> bool:
     return False
 
 
+@pytest.mark.scenario("O18")
 def test_a_cluster_under_tls(secured: Cluster) -> None:
     """It forms, takes writes, survives kill -9, and lets in nobody without a certificate."""
     nodes = secured.start(3)
@@ -108,6 +109,7 @@ def test_a_cluster_under_tls(secured: Cluster) -> None:
     assert not any("Traceback" in node.log() for node in nodes)
 
 
+@pytest.mark.scenario("O19")
 def test_a_certificate_is_renewed_while_running(secured: Cluster) -> None:
     """On SIGHUP at once; bad files change nothing; and no connection between nodes is lost for it."""
     nodes = secured.start(3)
@@ -129,6 +131,7 @@ def test_a_certificate_is_renewed_while_running(secured: Cluster) -> None:
     assert not any(" lost " in each.log() for each in nodes), "a connection between nodes was lost"
 
 
+@pytest.mark.scenario("O18")
 def test_a_node_that_does_not_belong(secured: Cluster) -> None:
     """With another authority's certificate it is not let in, and says why; with an expired one it does not start."""
     [first] = secured.start(1)

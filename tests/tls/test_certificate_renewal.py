@@ -25,6 +25,7 @@ from hraft.tls.renewal import LiveCertificates
 DAY_SECONDS = 24 * 3600.0
 
 
+@pytest.mark.scenario("O19")
 class RenewalTests(SynchronousTestCase):
     @pytest.fixture(autouse=True)
     def _folder(self, tmp_path: Path) -> None:

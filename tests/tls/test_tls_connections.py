@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import certificates
+import pytest
 from certificates import dialler, server
 from OpenSSL import SSL
 from tls_doubles import Context, Ends
@@ -100,6 +101,7 @@ class RightTests(TlsTestCase):
         self.assertIn("GCM", ends.accepted.getHandle().get_cipher_name())
 
 
+@pytest.mark.scenario("O18")
 class WrongTests(TlsTestCase):
     def test_the_certificate_of_another_host(self) -> None:
         """A node's certificate is no proof to be another node."""
@@ -151,6 +153,7 @@ class WrongTests(TlsTestCase):
         self.refused(self.ends(server(certificates.node("localhost")), lambda: context))
 
 
+@pytest.mark.scenario("O3", "O18")
 class OtherLanguageTests(TlsTestCase):
     def test_plain_bytes_where_tls_is_spoken(self) -> None:
         """They are told so, in the one way that is safe, and closed at once."""

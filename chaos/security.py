@@ -1,0 +1,29 @@
+"""Mutual TLS for a run: an authority of its own, a certificate for each node, and one for all clients. Knows no faults."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+from hraft.tls.authority import make_authority, sign_client, sign_node
+
+
+class Security:
+    """In a folder, of files as `hraft certs` makes them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        authority, client = make_authority(str(folder)), sign_client(str(folder), "client")
+        self._authority = authority.certificate
+        self.context = ssl.create_default_context(cafile=self._authority)
+        self.context.load_cert_chain(client.certificate, client.key)
+
+    def options(self, name: str, host: str) -> list[str]:
+        """Of a node that is dialled by this host: HTTPS and TLS between nodes, both for those with a certificate only."""
+        files = self._folder / f"{name}.pem"
+        if not files.exists():
+            sign_node(str(self._folder), name, [host])
+        pair = [str(files), str(files.with_name(f"{name}-key.pem"))]
+        names = ("--http-cert", "--http-key", "--http-client-ca", "--http-ca", "--raft-cert", "--raft-key", "--raft-ca")
+        values = (*pair, self._authority, self._authority, *pair, self._authority)
+        return [word for both in zip(names, values, strict=True) for word in both]
