@@ -12,7 +12,7 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated
@@ -103,36 +103,36 @@ def check_name(name: str) -> None:
         raise ValueError(f"a user's name is 1 to 128 printable ASCII characters, no spaces or colons, and not {name[:140]!r}")
 
 
-def write_users(path: str, users: Mapping[str, User], comments: Iterable[bytes] = ()) -> None:
-    """Replace the file as one step, readable by its owner alone. Raises BadUserFile; then the old file is as it was."""
-    lines = [*comments, *map(line_of, users.values())]
-    data = b"".join(line + b"\n" for line in lines)
+def edit_users(path: str, change: Callable[[dict[str, User]], object]) -> None:
+    """Let `change` change the users of a file (none, where it is not there yet), and put the result in its place as one step.
+
+    Whoever edits it at the same time is refused. Comments are kept, at the beginning. Raises BadUserFile, and what `change`
+    raises: then the file is as it was.
+    """
     temporary = f"{path}.writing"
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError as error:
-        raise BadUserFile(f"{temporary} is there: somebody is changing {path}, or was interrupted: then remove it") from error
+        reason = f"somebody is changing {path}, or was interrupted: then remove it"
+        raise BadUserFile(f"{temporary} is there: {reason}") from error
     except OSError as error:
         raise BadUserFile(f"{temporary} cannot be written: {error.strerror}") from error
     try:
         with os.fdopen(descriptor, "wb") as file:
+            data = _bytes_of(path) if os.path.exists(path) else b""
+            users = parse_users(path, data)
+            change(users)
+            lines = [*(line for line in data.split(b"\n") if line.lstrip().startswith(b"#")), *map(line_of, users.values())]
             _keep_owner(path, descriptor)
-            file.write(data)
+            file.write(b"".join(line + b"\n" for line in lines))
             file.flush()
             os.fsync(descriptor)
         os.replace(temporary, path)
     except OSError as error:
-        with suppress(OSError):
-            os.remove(temporary)
         raise BadUserFile(f"{path} cannot be written: {error.strerror}") from error
-
-
-def comments_of(path: str) -> list[bytes]:
-    """What people have written at any place of the file: it is kept, at the beginning."""
-    try:
-        return [line for line in _bytes_of(path).split(b"\n") if line.lstrip().startswith(b"#")]
-    except BadUserFile:
-        return []
+    finally:
+        with suppress(FileNotFoundError):
+            os.remove(temporary)
 
 
 def _keep_owner(path: str, descriptor: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 from click.shell_completion import get_completion_class
 
@@ -14,11 +16,13 @@ from hraft.cli.command_line import CommandLine
 from hraft.cli.keys import delete, get, list_keys, put, watch
 from hraft.cli.leases import lease
 from hraft.cli.log import log
+from hraft.cli.login import credentials_of
 from hraft.cli.members import members, transfer
 from hraft.cli.printing import Printing
 from hraft.cli.recipes import elect, lock
 from hraft.cli.session import Session
 from hraft.cli.transactions import transact
+from hraft.cli.users import users
 from hraft.tls.files import CertificateFiles
 
 _EXIT_CODES = """
@@ -31,6 +35,7 @@ Exit codes:
   4  it is not known whether it was done
   5  refused: nothing was done
   6  lost: a lock, an office or a lease is held no more
+  7  not allowed: the password or token is wrong, or its user may not do this
 """
 
 
@@ -46,6 +51,9 @@ Exit codes:
 @click.option("--cacert", envvar="HRAFT_CACERT", help="For https: who vouches for the nodes (PEM file).  [env: HRAFT_CACERT]")
 @click.option("--cert", envvar="HRAFT_CERT", help="For https: this client's own certificate.  [env: HRAFT_CERT]")
 @click.option("--key", envvar="HRAFT_KEY", help="The key of --cert.  [env: HRAFT_KEY]")
+@click.option("--user", envvar="HRAFT_USER", help="Who asks; the password is prompted for.  [env: HRAFT_USER, HRAFT_PASSWORD]")
+@click.option("--password-file", envvar="HRAFT_PASSWORD_FILE", help="Its password is the first line of this file.")
+@click.option("--token-file", envvar="HRAFT_TOKEN_FILE", help="A token instead, in a file.  [env: HRAFT_TOKEN_FILE, HRAFT_TOKEN]")
 @click.option("--json", "is_json", is_flag=True, help="One JSON object a line, for scripts.")
 @click.option(
     "--timeout",
@@ -63,6 +71,9 @@ def main(
     cacert: str | None,
     cert: str | None,
     key: str | None,
+    user: str | None,
+    password_file: str | None,
+    token_file: str | None,
     is_json: bool,
     timeout_seconds: float,
 ) -> None:
@@ -71,7 +82,8 @@ def main(
         if (cert is None) != (key is None):
             raise click.UsageError("--cert and --key are used together")
         files = CertificateFiles(cert or None, key or None, cacert or None)
-        context.obj = Session(endpoints, timeout_seconds, Printing(is_json), files)
+        login = partial(credentials_of, user, password_file, token_file)
+        context.obj = Session(endpoints, timeout_seconds, Printing(is_json), files, login)
 
 
 @main.command()
@@ -90,6 +102,6 @@ def completion(shell: str) -> None:
 
 
 _OF_THE_STORE = (get, put, delete, list_keys, watch, transact, lease, lock, elect)
-_OF_THE_CLUSTER = (members, transfer, status, bench, backup, restore, recover, log, certs)
+_OF_THE_CLUSTER = (members, transfer, status, bench, backup, restore, recover, log, certs, users)
 for command in (*_OF_THE_STORE, *_OF_THE_CLUSTER):
     main.add_command(command)

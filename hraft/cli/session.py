@@ -22,18 +22,21 @@ from hraft.cli.printing import Printing
 from hraft.client import (
     Compacted,
     ConditionFailed,
+    Forbidden,
     HraftClient,
     KeyNotFound,
     LeaseLost,
     LockLost,
     LockTimeout,
+    LoginNeeded,
     OutcomeUnknown,
     Refused,
     Unavailable,
 )
+from hraft.credentials import Credentials
 from hraft.tls.files import CertificateFiles
 
-NO, USAGE, UNAVAILABLE, UNKNOWN, REFUSED, LOST = 1, 2, 3, 4, 5, 6
+NO, USAGE, UNAVAILABLE, UNKNOWN, REFUSED, LOST, NOT_ALLOWED = 1, 2, 3, 4, 5, 6, 7
 #: The first that fits counts.
 _EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (ConditionFailed, NO),
@@ -42,10 +45,13 @@ _EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (LeaseLost, LOST),
     (LockLost, LOST),
     (OutcomeUnknown, UNKNOWN),
+    (LoginNeeded, NOT_ALLOWED),
+    (Forbidden, NOT_ALLOWED),
     (Refused, REFUSED),
     (Unavailable, UNAVAILABLE),
     (errors.BadAddress, USAGE),
     (errors.CertificateUnusable, USAGE),
+    (errors.BadUserFile, USAGE),
     (errors.LogCorrupted, NO),
     (errors.Compacted, NO),
     (errors.HraftError, REFUSED),
@@ -61,12 +67,19 @@ class Session:
     """What a subcommand finds in its context: where the cluster is, and how to print."""
 
     def __init__(
-        self, endpoints: str, timeout_seconds: float, printing: Printing, files: CertificateFiles = NO_FILES
+        self,
+        endpoints: str,
+        timeout_seconds: float,
+        printing: Printing,
+        files: CertificateFiles = NO_FILES,
+        login: Callable[[], Credentials | None] = lambda: None,
     ) -> None:
+        """`login` is asked, and may ask the person, when the first request is about to be made."""
         self.endpoints = endpoints
         self.timeout_seconds = timeout_seconds
         self.printing = printing
         self.files = files
+        self._login = login
         self._ended_by = signal.SIGINT
 
     def run(self, body: Body) -> Any:
@@ -86,6 +99,7 @@ class Session:
         from twisted.internet import reactor as installed
 
         reactor: Any = installed
+        credentials = self._login()
         outcome: list[Any] = []
         running: list[Deferred[Any]] = []
 
@@ -98,6 +112,7 @@ class Session:
                 cacert=files.authorities,
                 cert=files.certificate,
                 key=files.key,
+                credentials=credentials,
             ) as client:
                 return await body(client)
 

@@ -11,12 +11,14 @@ from hraft.client.errors import (
     Closed,
     Compacted,
     ConditionFailed,
+    Forbidden,
     KeyNotFound,
     LeaseLost,
     LeaseNotFound,
     LimitReached,
     LockLost,
     LockTimeout,
+    LoginNeeded,
     OutcomeUnknown,
     Refused,
     SessionRefused,
@@ -42,6 +44,7 @@ from hraft.client.results import (
 )
 from hraft.client.transactions import Compare, Comparison, Delete, Fence, Get, Put
 from hraft.client.watches import Watch
+from hraft.credentials import Credentials
 
 __all__ = [
     "BadAnswer",
@@ -53,11 +56,13 @@ __all__ = [
     "Compare",
     "Comparison",
     "ConditionFailed",
+    "Credentials",
     "Delete",
     "DeleteDone",
     "DeleteResult",
     "Event",
     "Fence",
+    "Forbidden",
     "Get",
     "GetDone",
     "HraftClient",
@@ -74,6 +79,7 @@ __all__ = [
     "Lock",
     "LockLost",
     "LockTimeout",
+    "LoginNeeded",
     "Member",
     "Observation",
     "OutcomeUnknown",

@@ -41,6 +41,7 @@ from hraft.client.results import (
 from hraft.client.sessions import Sessions
 from hraft.client.transactions import to_bytes
 from hraft.client.watches import Watch
+from hraft.credentials import Credentials
 from hraft.tls.files import CertificateFiles
 
 _LAST_CALLS_SECONDS = 2.0
@@ -53,8 +54,8 @@ class HraftClient(KeyCalls, MemberCalls):
     may take `timeout_seconds`, a whole call `deadline_seconds`. With `idempotent`, writes carry an Idempotency-Key and are
     repeated when their outcome is unknown; without it that is OutcomeUnknown at once. For https, `cacert` is a file of the
     authorities that vouch for the nodes (the system's, by default), `cert` and `key` are this client's own, where nodes want
-    one; raises CertificateUnusable. A test gives `agent`, `clock` and
-    `chance`.
+    one; raises CertificateUnusable. `credentials` say who asks, where nodes want to know: Credentials.of_password(user,
+    password) or Credentials.of_token(token). A test gives `agent`, `clock` and `chance`.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class HraftClient(KeyCalls, MemberCalls):
         cacert: str | None = None,
         cert: str | None = None,
         key: str | None = None,
+        credentials: Credentials | None = None,
         agent: IAgent | None = None,
         clock: Any = None,
         chance: Random | None = None,
@@ -83,7 +85,7 @@ class HraftClient(KeyCalls, MemberCalls):
         timers = reactor if clock is None else clock
         nodes = EndpointList(endpoints, seconds, first=drawn.randrange(1024))
         patience = Patience(timeout_seconds, deadline_seconds)
-        caller = Caller(Wire(agent, timers), nodes, timers, seconds, drawn.random, patience)
+        caller = Caller(Wire(agent, timers, credentials), nodes, timers, seconds, drawn.random, patience)
         super().__init__(caller, Sessions(caller) if idempotent else None)
 
     async def __aenter__(self) -> HraftClient:

@@ -78,6 +78,14 @@ class LimitReached(Refused):
     """Too many, or too large: leases, keys in one delete, a result, a body."""
 
 
+class LoginNeeded(Refused):
+    """The cluster does not know who asks, or the password or token is wrong: give the client other `credentials`."""
+
+
+class Forbidden(Refused):
+    """Who asks is known, and may not: `detail` says which role or key it would take."""
+
+
 class SessionRefused(Refused):
     """The client's session, or one of its serials, is unknown to the cluster. Handled inside, unless the user made the key."""
 
@@ -100,6 +108,11 @@ BY_CODE: dict[str, type[Refused]] = {
     "key_not_found": KeyNotFound,
     "lease_not_found": LeaseNotFound,
     "compacted": Compacted,
+    "unauthorized": LoginNeeded,
+    "forbidden": Forbidden,
+    "host_not_allowed": Forbidden,
+    "foreign_origin": Forbidden,
+    "too_many_logins": LimitReached,
     "too_many_leases": LimitReached,
     "too_many_keys": LimitReached,
     "result_too_large": LimitReached,

@@ -24,6 +24,7 @@ from hraft import limits
 from hraft.client.dialling import Dialling
 from hraft.client.errors import BadAnswer, ClientError
 from hraft.client.timing import TimedOut, within
+from hraft.credentials import Credentials
 from hraft.errors import HandshakeFailed
 from hraft.tls.files import CertificateFiles
 from hraft.tls.reasons import in_words, is_refusal
@@ -126,10 +127,13 @@ class Body(Protocol):
 
 
 class Wire:
-    """Sends requests with an agent. `clock` times them out."""
+    """Sends requests with an agent. `clock` times them out. `credentials` are shown with each."""
 
-    def __init__(self, agent: IAgent, clock: IReactorTime) -> None:
+    def __init__(self, agent: IAgent, clock: IReactorTime, credentials: Credentials | None = None) -> None:
         self._agent = agent
+        self._always = {b"User-Agent": [b"hraft-client"]}
+        if credentials is not None:
+            self._always[b"Authorization"] = [credentials.authorization.encode("ascii")]
         self._clock = clock
 
     async def exchange(self, url: str, request: Request, timeout_seconds: float) -> Answer:
@@ -164,7 +168,7 @@ class Wire:
 
     def _asked(self, url: str, request: Request) -> tuple[bytes, bytes, Headers, IBodyProducer | None]:
         uri = f"{url}{request.path}{'?' if request.query else ''}{request.query}".encode("ascii")
-        headers = Headers({b"User-Agent": [b"hraft-client"]})
+        headers = Headers(self._always)
         for name, value in request.headers:
             headers.addRawHeader(name.encode(), value.encode())
         return request.method.encode(), uri, headers, None if request.body is None else _Bytes(request.body)

@@ -22,7 +22,8 @@ _HOST = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^:\[\]]*)(?::[0-9]{0,5})?")
 
 
 class Hosts:
-    """`own` are the names that this node is known by, `allowed` those that the operator adds: names, *.names, or *.
+    """`own` are the names that this node is known by, with or without ports; `allowed` those that the operator adds: names,
+    *.names, or *.
 
     Without `allowed`, where users must say who they are, any name will do: a browser shows no password of one name to another.
     """
@@ -31,7 +32,7 @@ class Hosts:
         said = [name.lower().rstrip(".") for name in allowed or ()]
         self._allowed = frozenset(name for name in said if not name.startswith("*"))
         self._endings = tuple(name[1:] for name in said if name.startswith("*."))
-        self._own = frozenset(name.lower().rstrip(".") for name in own)
+        self._own = frozenset(name for each in own if (name := _name(each.encode("latin-1", "replace"))))
         self._is_any = ANY in said or (allowed is None and has_users)
         #: Values of Host that are good, so that most requests cost one look.
         self._good: dict[bytes, None] = {b"": None}
