@@ -29,6 +29,7 @@ setup(
         "treq>=24.9.1",
         "msgspec>=0.19",
         "sortedcontainers>=2.4",
+        "prometheus-client>=0.21",
         "click>=8.2",
         "rich>=13.9.4",
         "cryptography>=43",
@@ -45,6 +46,8 @@ setup(
             "pytest-xdist>=3.6",
             "pytest-cov>=5",
             "hypothesis>=6.100",
+            # The alert rules in deploy/ are read by tests.
+            "pyyaml>=6",
             # Asks whatever /v1/openapi.json allows. Its rules are checked in Rust, which PyPy has no wheels for.
             "schemathesis>=4.32; platform_python_implementation == 'CPython'",
             # The file system that forgets, for tests of power cuts; they are skipped where FUSE itself is not there.

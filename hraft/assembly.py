@@ -16,9 +16,11 @@ from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, fail, maybeDeferred
 from twisted.logger import Logger
 
+from hraft import __version__
 from hraft.access import Access
 from hraft.admission import ask_over_http
 from hraft.coming_in import ComingIn
+from hraft.counting import DiskTally
 from hraft.endpoints import Listener, listen
 from hraft.errors import BadAddress, DirectoryUnusable, HraftError, PortUnusable, ProposalDropped, ReadFailed
 from hraft.interfaces import PeerIdentity, Precautions, StateMachine, Storage
@@ -33,12 +35,14 @@ from hraft.service import Applied, NodeService
 from hraft.settings import NodeSettings
 from hraft.storage.directory import DataDirectory, Identity
 from hraft.storage.durable import DurableStorage
-from hraft.storage.files import LocalFileSystem, free_bytes
+from hraft.storage.files import LocalFileSystem, disk_use
 from hraft.storage.memory import MemoryStorage
 from hraft.waiting_room import RaftPort, WaitingRoom
+from hraft.web.figures import Figures
 from hraft.web.guard import Guard
 from hraft.web.routes import node_api
 from hraft.web.site import HttpSite, connections_count
+from hraft.web.tally import HttpTally
 
 #: How long the web may take to deliver its last answers when the node stops.
 DRAIN_TIMEOUT_SECONDS = 1.0
@@ -74,6 +78,7 @@ class HraftService(Service):
         self._halt = halt
         self._directory = DataDirectory(settings.directory) if settings.directory is not None else None
         self._node_id = settings.node_id or settings.raft_address
+        self._disk_tally = DiskTally(reactor.seconds)
         self._site = HttpSite(WaitingRoom(), reactor, connections_count(files_count(reactor)))  # type: ignore[no-untyped-call]
         self._raft_port = RaftPort()
         self._listeners: list[Listener] = []
@@ -193,7 +198,10 @@ class HraftService(Service):
         node.startService()
         self.node = node
         self._raft_port.open(transport.factory)
-        api = node_api(node, settings.forward, self.leases, node.age_seconds, self._backups.status, self._guard)
+        tally = HttpTally(self._reactor.seconds)
+        figures = Figures(node, tally, self._site, self._disk_tally if self._directory else None, transport)
+        forward, backups = settings.forward, self._backups.status
+        api = node_api(node, forward, self.leases, node.age_seconds, backups, self._guard, tally, figures)
         self._site.serve(api)
 
     def _precautions(self) -> Precautions:
@@ -201,14 +209,15 @@ class HraftService(Service):
         return Precautions(
             check_interval_seconds=settings.check_interval_seconds or None,
             disk_reserve_bytes=settings.disk_reserve_bytes,
-            free_bytes=None if directory is None else partial(free_bytes, directory.path),
+            release=__version__,
+            disk_use=None if directory is None else partial(disk_use, directory.path),
             frees_room=frees_room if isinstance(self._state_machine, KeyValueStore) else lambda command: False,
         )
 
     def _storage(self, cluster_id: str) -> Storage:
         if self._directory is None:
             return MemoryStorage(cluster_id)
-        return DurableStorage(LocalFileSystem(), self._directory.path, cluster_id)
+        return DurableStorage(LocalFileSystem(self._disk_tally), self._directory.path, cluster_id)
 
     def _refuse_a_forgotten_start(self) -> None:
         """An identity without a log: this node was stopped between its first two writes, or somebody removed its log.

@@ -236,14 +236,24 @@ class SnapshotPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class DiskUse:
+    """What a node has on its disk, and how much more it could have."""
+
+    free_bytes: int
+    log_bytes: int = 0
+    snapshots_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Precautions:
     """What a node watches by itself, and how. Nothing, unless it is told.
 
-    Members compare the hashes of their states every so many seconds (None: never). `free_bytes` blocks, and may raise OSError;
-    below the reserve only commands are taken that are sure to free room, of which `frees_room` tells.
+    Members compare the hashes of their states every so many seconds (None: never), if they are of one `release`. `disk_use`
+    blocks, and may raise OSError; below the reserve only commands are taken that are sure to free room, as `frees_room` says.
     """
 
     check_interval_seconds: float | None = None
+    release: str = ""
     disk_reserve_bytes: int = 0
-    free_bytes: Callable[[], int] | None = None
+    disk_use: Callable[[], DiskUse] | None = None
     frees_room: Callable[[bytes], bool] = lambda command: False

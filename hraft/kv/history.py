@@ -58,7 +58,7 @@ class History:
         self._events = list(events)
         #: What comes before this place was dropped, and is removed when it is worth the copying.
         self._first = 0
-        self._size_bytes = sum(event.size_bytes for event in self._events)
+        self.size_bytes = sum(event.size_bytes for event in self._events)
         self._limits = store_limits
 
     def __len__(self) -> int:
@@ -67,14 +67,14 @@ class History:
     def add(self, event: Event) -> None:
         """The only event of its revision."""
         self._events.append(event)
-        self._size_bytes += event.size_bytes
-        if len(self._events) - self._first > self._limits.history_events_count or self._size_bytes > self._limits.history_bytes:
+        self.size_bytes += event.size_bytes
+        if len(self._events) - self._first > self._limits.history_events_count or self.size_bytes > self._limits.history_bytes:
             self._drop()
 
     def extend(self, events: Sequence[Event]) -> None:
         """All events of one revision."""
         self._events.extend(events)
-        self._size_bytes += sum(event.size_bytes for event in events)
+        self.size_bytes += sum(event.size_bytes for event in events)
         self._drop()
 
     def changes_after(self, revision: int) -> Iterator[Change]:
@@ -92,7 +92,7 @@ class History:
             yield self._events[number]
 
     def _is_too_long(self) -> bool:
-        return len(self) > self._limits.history_events_count or self._size_bytes > self._limits.history_bytes
+        return len(self) > self._limits.history_events_count or self.size_bytes > self._limits.history_bytes
 
     def _drop(self) -> None:
         events = self._events
@@ -100,7 +100,7 @@ class History:
             # A revision is dropped as a whole: half of one would be told as if it were all.
             self.oldest_revision = events[self._first].revision
             while self._first < len(events) and events[self._first].revision == self.oldest_revision:
-                self._size_bytes -= events[self._first].size_bytes
+                self.size_bytes -= events[self._first].size_bytes
                 self._first += 1
         if self._first * 2 > len(events):
             del events[: self._first]

@@ -130,6 +130,18 @@ class KeyValueStore:
     def leases_count(self) -> int:
         return len(self._keyspace.leases)
 
+    @property
+    def sessions_count(self) -> int:
+        return len(self._sessions)
+
+    @property
+    def history_events_count(self) -> int:
+        return len(self._keyspace.history)
+
+    @property
+    def history_bytes(self) -> int:
+        return self._keyspace.history.size_bytes
+
     def state_hash(self) -> str:
         """Equal on any two nodes with the same state. Visits every key, so it is no work for the reactor thread."""
         digest = hashlib.blake2b(digest_size=16)

@@ -26,12 +26,12 @@ class Outbox:
         self._transport = transport
         self._drained = drained
         self._slices: deque[bytes] = deque()
-        self._waiting_bytes = 0
+        self.waiting_bytes = 0
         self._is_paused = False
         transport.registerProducer(self, True)
 
     def has_room(self, size_bytes: int) -> bool:
-        return self._waiting_bytes + size_bytes <= PEER_QUEUE_BYTES
+        return self.waiting_bytes + size_bytes <= PEER_QUEUE_BYTES
 
     def write(self, data: bytes) -> None:
         """Write now or later. The caller has asked whether there is room."""
@@ -39,7 +39,7 @@ class Outbox:
             self._transport.write(data)
             return
         self._slices.extend(data[start : start + _SLICE_BYTES] for start in range(0, len(data), _SLICE_BYTES))
-        self._waiting_bytes += len(data)
+        self.waiting_bytes += len(data)
         self._fill()
 
     def send(self, data: bytes) -> None:
@@ -57,7 +57,7 @@ class Outbox:
 
     def discard(self) -> None:
         self._slices.clear()
-        self._waiting_bytes = 0
+        self.waiting_bytes = 0
 
     def pauseProducing(self) -> None:
         self._is_paused = True
@@ -75,5 +75,5 @@ class Outbox:
     def _fill(self) -> None:
         while self._slices and not self._is_paused:
             slice_ = self._slices.popleft()
-            self._waiting_bytes -= len(slice_)
+            self.waiting_bytes -= len(slice_)
             self._transport.write(slice_)

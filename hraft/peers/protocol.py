@@ -19,6 +19,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from hraft import limits
+from hraft.counting import Traffic
 from hraft.errors import BadMessage, HraftError, PeerUnreachable
 from hraft.interfaces import ChunkEnvelope, PeerIdentity, Receivers, SnapshotChunk, SnapshotChunkResponse
 from hraft.peers.boxes import BoxParser, serialized
@@ -65,6 +66,8 @@ class PeerConnection(Protocol):
         self._outbox: Outbox
         self._next_look: IDelayedCall | None = None
         self.alive_at_seconds = 0.0
+        #: Its own, until it is known whose it is.
+        self.traffic = Traffic()
 
     def greeted(self, peer: PeerIdentity, purpose: Purpose) -> None:
         """The hello is done: anything may be said."""
@@ -78,6 +81,7 @@ class PeerConnection(Protocol):
         if not self.is_open or not self._outbox.has_room(len(data)):
             return False
         self._outbox.send(data)
+        self.traffic.sent_bytes += len(data)
         return True
 
     def ask(self, command: bytes, strings: dict[bytes, bytes]) -> Deferred[dict[bytes, bytes]]:
@@ -106,6 +110,7 @@ class PeerConnection(Protocol):
         data = serialized(box)
         if self.is_open and self._outbox.has_room(len(data)):
             self._outbox.write(data)
+            self.traffic.sent_bytes += len(data)
 
     def unhandledError(self, failure: Failure) -> None:
         """IBoxSender: what nobody else wanted."""
@@ -132,6 +137,7 @@ class PeerConnection(Protocol):
         if not self.is_open:
             return
         self._show_life()
+        self.traffic.received_bytes += len(data)
         try:
             for box in self._parser.feed(data):
                 if not self.is_open:
@@ -192,6 +198,11 @@ class PeerConnection(Protocol):
         if question is None or self.peer is None:
             return None
         return partial(question.answer, self.receivers, self.peer.node_id)
+
+    @property
+    def queued_bytes(self) -> int:
+        """Of what was sent, what its transport has not taken yet."""
+        return self._outbox.waiting_bytes if self.is_open else 0
 
     # --- life and death --------------------------------------------------------------------------
 

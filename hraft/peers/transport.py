@@ -15,6 +15,7 @@ from twisted.internet.defer import CancelledError, Deferred, DeferredList, fail,
 from twisted.internet.interfaces import IProtocolFactory, IReactorTime, IStreamClientEndpoint
 from twisted.logger import Logger
 
+from hraft.counting import Traffic
 from hraft.errors import BadAddress, BadMessage, PeerUnreachable
 from hraft.interfaces import ChunkEnvelope, PeerIdentity, Receivers
 from hraft.limits import FORWARD_TIMEOUT_SECONDS
@@ -55,6 +56,8 @@ class AmpTransport:
         self._dialled: set[DialledConnection] = set()
         self._dialling_back: set[Deferred[DialledConnection]] = set()
         self._http_addresses: dict[str, str] = {}
+        #: By peer, as long as it is one.
+        self.traffic: dict[str, Traffic] = {}
 
     @property
     def factory(self) -> IProtocolFactory:
@@ -71,6 +74,7 @@ class AmpTransport:
         self._addresses = {peer: address for peer, address in addresses.items() if peer != self.identity.node_id}
         if self._receivers is None:
             return
+        self.traffic = {peer: self.traffic.get(peer) or Traffic() for peer in self._addresses}
         self._http_addresses = {peer: http for peer, http in self._http_addresses.items() if peer in self._addresses}
         for (peer, purpose), link in list(self._links.items()):
             if self._addresses.get(peer) != link.target.address:
@@ -101,6 +105,11 @@ class AmpTransport:
     def http_address(self, node_id: str) -> str | None:
         stranger = self._accepted.connection_from(node_id, Purpose.MESSAGES)
         return self._http_addresses.get(node_id) or (stranger.peer.http_address if stranger and stranger.peer else None)
+
+    def queued_bytes(self, peer: str) -> int:
+        """What waits to be sent to a peer, since it does not take it."""
+        links = [self._links.get((peer, purpose)) for purpose in (Purpose.MESSAGES, Purpose.BULK)]
+        return sum(link.connection.queued_bytes for link in links if link is not None and link.connection is not None)
 
     def stop(self) -> Deferred[None]:
         """What was sent still leaves where the peer takes it; fires when every connection is closed."""
@@ -164,15 +173,25 @@ class AmpTransport:
 
     def _reached(self, connection: DialledConnection) -> DialledConnection:
         self._dialled.add(connection)
+        self._count(connection)
         self._note_http_address(connection)
         return connection
 
     def _heard_from(self, connection: AcceptedConnection) -> None:
         assert connection.peer is not None and connection.purpose is not None
+        self._count(connection)
         self._note_http_address(connection)
         link = self._links.get((connection.peer.node_id, connection.purpose))
         if link is not None:
             link.hurry()
+
+    def _count(self, connection: PeerConnection) -> None:
+        """Now that it is known whose it is. What a stranger sends is counted by nobody."""
+        traffic = None if connection.peer is None else self.traffic.get(connection.peer.node_id)
+        if traffic is not None:
+            traffic.add(connection.traffic)
+            traffic.connections_count += 1
+            connection.traffic = traffic
 
     def _note_http_address(self, connection: PeerConnection) -> None:
         if connection.peer is not None and connection.peer.node_id in self._addresses:

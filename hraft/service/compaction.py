@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from hraft import limits
+from hraft.counting import Histogram
 from hraft.errors import StorageFull, in_words
 from hraft.interfaces import SnapshotPolicy, Storage
 from hraft.raft.entry import Snapshot
@@ -48,6 +49,9 @@ class Compaction:
         self._is_busy = False
         self._is_stopped = False
         self._not_before = 0.0
+        #: How long it took to write each snapshot.
+        self.seconds = Histogram()
+        self._began_seconds = 0.0
 
     def consider(self) -> None:
         """Take a snapshot if enough was applied since the last one."""
@@ -60,6 +64,7 @@ class Compaction:
         lines = applying.state_machine.snapshot()
         applying.snapshot_made()
         self._is_busy = True
+        self._began_seconds = self._clock.seconds()
         writing = self._run_in_background(self._storage.write_snapshot, snapshot, lines)
         writing.addCallback(self._written, snapshot)
         writing.addErrback(self._failed)
@@ -67,6 +72,7 @@ class Compaction:
 
     def _written(self, _: object, snapshot: Snapshot) -> object:
         """The snapshot is durable. It counts for nothing if a received one went past it meanwhile (S15)."""
+        self.seconds.observe(self._clock.seconds() - self._began_seconds)
         node = self._node
         if self._is_stopped or snapshot.index <= node.status().snapshot_index:
             return None

@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 
 from hraft import limits
 from hraft.errors import DiskFull
-from hraft.interfaces import Precautions
+from hraft.interfaces import DiskUse, Precautions
 from hraft.service.alarms import DISK_FULL, Alarm, Alarms
 from hraft.service.surroundings import RunInThread
 
@@ -29,7 +29,7 @@ class DiskRoom:
     ) -> None:
         """`run_in_thread` is that of saves: a disk that hangs hangs for both, and the reactor waits for neither."""
         self._node_id = node_id
-        self._free = precautions.free_bytes
+        self._disk_use = precautions.disk_use
         self._frees_room = precautions.frees_room
         self.reserve_bytes = precautions.disk_reserve_bytes
         self._run_in_thread = run_in_thread
@@ -39,11 +39,11 @@ class DiskRoom:
         self._is_below = False
         self._full_reason: str | None = None
         #: As of the last look; None before the first, and where nobody knows.
-        self.free_bytes: int | None = None
+        self.use: DiskUse | None = None
         self.is_short = False
 
     def start(self) -> None:
-        if self._free is not None:
+        if self._disk_use is not None:
             self._looking.start(limits.DISK_LOOK_SECONDS, now=False)
 
     def stop(self) -> None:
@@ -62,20 +62,21 @@ class DiskRoom:
 
     def _look(self) -> object:
         """The next look waits for this one."""
-        assert self._free is not None
-        return self._run_in_thread(self._free).addCallbacks(self._seen, _not_seen)
+        assert self._disk_use is not None
+        return self._run_in_thread(self._disk_use).addCallbacks(self._seen, _not_seen)
 
-    def _seen(self, free_bytes: int) -> None:
-        self.free_bytes = free_bytes
+    def _seen(self, use: DiskUse) -> None:
+        self.use = use
         bound = self.reserve_bytes * _ROOM_AGAIN_SHARE if self._is_below else self.reserve_bytes
-        self._is_below = free_bytes < bound
+        self._is_below = use.free_bytes < bound
         self._tell()
 
     def _reason(self) -> str:
         if self._full_reason is not None:
             return self._full_reason
+        free_bytes = 0 if self.use is None else self.use.free_bytes
         return (
-            f"the disk of {self._node_id} has {(self.free_bytes or 0) // _MIB} MiB left, and {self.reserve_bytes // _MIB} MiB "
+            f"the disk of {self._node_id} has {free_bytes // _MIB} MiB left, and {self.reserve_bytes // _MIB} MiB "
             f"are kept in reserve"
         )
 

@@ -22,6 +22,9 @@ class Events:
         self._node_id = node_id
         self._reign: tuple[Role, int, str | None] | None = None
         self._forgetful_peers: tuple[str, ...] = ()
+        #: In which this node stood, and how often it saw another leader than before.
+        self.elections_count = 0
+        self.leader_changes_count = 0
 
     # --- starting and stopping -------------------------------------------------------------------
 
@@ -61,7 +64,13 @@ class Events:
     def reign(self, role: Role, term: int, leader_id: str | None, last_index: int) -> None:
         """Say so if the role or the leader changed."""
         before, self._reign = self._reign, (role, term, leader_id)
-        if before is None or before == self._reign or (before[0] is role and before[2] == leader_id):
+        if before == self._reign:
+            return
+        if role in (Role.CANDIDATE, Role.LEADER) and (before is None or term > before[1]):
+            self.elections_count += 1
+        if leader_id is not None and (before is None or leader_id != before[2] or term > before[1]):
+            self.leader_changes_count += 1
+        if before is None or (before[0] is role and before[2] == leader_id):
             return
         _log.info(
             "{node}: {role} in term {term}, leader {leader}, last entry {index}",

@@ -60,6 +60,8 @@ class Proposals:
         self._timeout_seconds = timeout_seconds
         self._count_limit = count_limit
         self._waiting: deque[_Proposal] = deque()
+        #: What clients were told, since the start.
+        self.applied_count = self.dropped_count = self.unknown_count = 0
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -88,8 +90,10 @@ class Proposals:
         while waiting and waiting[0].entry_id.index <= entry_id.index:
             proposal = waiting.popleft()
             if proposal.entry_id == entry_id:
+                self.applied_count += 1
                 proposal.answer(Applied(entry_id.index, result))
             elif proposal.entry_id.index == entry_id.index:
+                self.dropped_count += 1
                 proposal.fail(
                     ProposalDropped(
                         f"entry {entry_id.index} of term {proposal.entry_id.term} was replaced by one of term {entry_id.term}; "
@@ -97,11 +101,13 @@ class Proposals:
                     )
                 )
             else:
+                self.unknown_count += 1
                 proposal.fail(OutcomeUnknown(f"entry {proposal.entry_id.index} arrived here within a snapshot"))
 
     def expire(self, now: float) -> None:
         """Fail those whose time is over."""
         while self._waiting and (self._waiting[0].deferred is None or self._waiting[0].deadline <= now):
+            self.unknown_count += self._waiting[0].deferred is not None
             self._waiting.popleft().fail(
                 OutcomeUnknown(f"not applied within {self._timeout_seconds:g} s; it may still be, or may never be")
             )
@@ -111,10 +117,12 @@ class Proposals:
         overtaken = []
         while self._waiting and self._waiting[-1].entry_id.index > index:
             overtaken.append(self._waiting.pop())
+        self.unknown_count += len(overtaken)
         for proposal in reversed(overtaken):
             proposal.fail(OutcomeUnknown(reason))
 
     def fail_until(self, index: int, reason: str) -> None:
         """Fail those who wait for `index` or one before it: it will not be applied one by one here."""
         while self._waiting and self._waiting[0].entry_id.index <= index:
+            self.unknown_count += 1
             self._waiting.popleft().fail(OutcomeUnknown(reason))

@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from hraft import limits
+from hraft.counting import COUNT_BOUNDS, Histogram
 from hraft.errors import DiskFull, StorageFull, in_words
 from hraft.interfaces import Storage
 from hraft.raft.ready import Save
@@ -41,6 +42,12 @@ class Saves:
         self._events = events
         self._full = full
         self._retry: IDelayedCall | None = None
+        #: How long saves took, from their beginning to the news that they are durable; how many entries each had; and how many
+        #: times there was no room.
+        self.seconds = Histogram()
+        self.entries = Histogram(COUNT_BOUNDS)
+        self.full_count = 0
+        self._began_seconds = 0.0
         self.in_flight: Save | None = None
         #: Why nothing can be saved at present.
         self.full_reason: str | None = None
@@ -48,6 +55,7 @@ class Saves:
     def start(self, save: Save) -> None:
         assert self.in_flight is None, (self.in_flight, save)
         self.in_flight = save
+        self._began_seconds = self._clock.seconds()
         self._write()
 
     def check_room(self) -> None:
@@ -73,12 +81,15 @@ class Saves:
             self._events.disk_has_room()
             self._full(None)
         assert save is not None
+        self.seconds.observe(self._clock.seconds() - self._began_seconds)
+        self.entries.observe(len(save.entries))
         self._saved(save)
 
     def _failed(self, failure: Failure) -> None:
         if not failure.check(StorageFull):
             self._halt(f"a save failed: {in_words(failure.value)}")
             return
+        self.full_count += 1
         if self.full_reason is None:
             self._events.disk_is_full(str(failure.value))
         self.full_reason = f"the disk is full: {failure.value}"

@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 from hraft.interfaces import StateMachine
 from hraft.raft.ready import NodeStatus
 from hraft.service.alarms import Alarms
+from hraft.service.counts import Counts, counts_of
 from hraft.service.events import Events
 from hraft.service.health import Check, Facts, liveness, readiness
 from hraft.service.running import Running
@@ -80,6 +81,10 @@ class NodeView:
                 has_failed=self._closed_reason == HALTED,
             )
         )
+
+    def counts(self) -> Counts:
+        """What was counted since the start."""
+        return counts_of(self._started(), self._events.elections_count, self._events.leader_changes_count)
 
     def leader(self) -> LeaderHint | None:
         """Who leads, if that is known and it is a member (C6)."""

@@ -11,7 +11,9 @@ import os
 from contextlib import suppress
 from typing import Protocol
 
+from hraft.counting import DiskTally
 from hraft.errors import StorageFailed
+from hraft.interfaces import DiskUse
 
 
 class File(Protocol):
@@ -61,8 +63,9 @@ class FileSystem(Protocol):
 class LocalFile:
     """A file of this machine."""
 
-    def __init__(self, path: str, flags: int) -> None:
+    def __init__(self, path: str, flags: int, tally: DiskTally | None = None) -> None:
         self.path = path
+        self._tally = tally
         self._descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
 
     def size(self) -> int:
@@ -78,13 +81,30 @@ class LocalFile:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def write(self, offset: int, data: bytes | memoryview) -> int:
-        return os.pwrite(self._descriptor, data, offset)
+        if self._tally is None:
+            return os.pwrite(self._descriptor, data, offset)
+        try:
+            count = os.pwrite(self._descriptor, data, offset)
+        except OSError:
+            self._tally.failed()
+            raise
+        self._tally.wrote(count)
+        return count
 
     def truncate(self, size: int) -> None:
         os.ftruncate(self._descriptor, size)
 
     def fdatasync(self) -> None:
-        _fdatasync(self._descriptor)
+        if self._tally is None:
+            _fdatasync(self._descriptor)
+            return
+        began_seconds = self._tally.seconds()
+        try:
+            _fdatasync(self._descriptor)
+        except OSError:
+            self._tally.failed()
+            raise
+        self._tally.synced(began_seconds)
 
     def fsync(self) -> None:
         os.fsync(self._descriptor)
@@ -101,7 +121,10 @@ _fdatasync = getattr(os, "fdatasync", os.fsync)
 
 
 class LocalFileSystem:
-    """The file system of this machine."""
+    """The file system of this machine. With a tally, what is written and synced is counted."""
+
+    def __init__(self, tally: DiskTally | None = None) -> None:
+        self._tally = tally
 
     def make_directory(self, path: str) -> None:
         with suppress(FileExistsError):
@@ -111,10 +134,10 @@ class LocalFileSystem:
         return sorted(os.listdir(path))
 
     def create(self, path: str) -> File:
-        return LocalFile(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+        return LocalFile(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, self._tally)
 
     def open(self, path: str) -> File:
-        return LocalFile(path, os.O_RDWR)
+        return LocalFile(path, os.O_RDWR, self._tally)
 
     def rename(self, old: str, new: str) -> None:
         os.rename(old, new)
@@ -170,10 +193,21 @@ def replace_file(file_system: FileSystem, directory: str, name: str, data: bytes
     sync_directory(file_system, directory)
 
 
-def free_bytes(path: str) -> int:
-    """How much more this user may write to the file system that `path` is on."""
+def disk_use(path: str) -> DiskUse:
+    """What the data directory `path` takes, and how much more this user may write there."""
     found = os.statvfs(path)
-    return found.f_bavail * found.f_frsize
+    log_bytes, snapshots_bytes = (_size_bytes(f"{path}/{name}") for name in ("log", "snapshots"))
+    return DiskUse(found.f_bavail * found.f_frsize, log_bytes, snapshots_bytes)
+
+
+def _size_bytes(directory: str) -> int:
+    """Of all files. One may go while they are counted."""
+    size_bytes = 0
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):
+                size_bytes += entry.stat().st_size
+    return size_bytes
 
 
 def is_full(error: OSError) -> bool:

@@ -6,6 +6,8 @@ Every error becomes an answer here, as JSON. Knows nothing of what can be asked.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from time import monotonic
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -22,6 +24,7 @@ from hraft.web.node import Node
 from hraft.web.parameters import Wants
 from hraft.web.permissions import UNSAID, Permission
 from hraft.web.problems import UNKNOWN, Problem, problem_of
+from hraft.web.tally import HttpTally, RouteTally
 
 #: What answers a request. May raise, or fail, with whatever went wrong: `Api.ask` makes an answer of it.
 Function: TypeAlias = Callable[[Asked], "Answer | Deferred[Answer]"]
@@ -57,16 +60,22 @@ class Route(msgspec.Struct, frozen=True):
 class Api:
     """The HTTP face of one node."""
 
-    def __init__(self, node: Node, routes: Iterable[Route], guard: Guard | None = None) -> None:
-        """`guard` stands before all of them; without one they are open to everybody."""
+    def __init__(
+        self, node: Node, routes: Iterable[Route], guard: Guard | None = None, tally: HttpTally | None = None
+    ) -> None:
+        """`guard` stands before all of them; without one they are open to everybody. Answers are counted in `tally`."""
         self.node = node
         self.guard = guard
         self.table = tuple(routes)
+        self.tally = tally or HttpTally(monotonic)
+        self._tallies: dict[Function, RouteTally] = {}
         #: Path, with its parameters' names -> method -> what answers.
         self.routes: dict[bytes, dict[bytes, Function]] = {}
         for route in self.table:
             functions = self.routes.setdefault(route.path, {})
             function = route.function if guard is None else guard.around(node, route.needs, route.function)
+            if function not in self._tallies:  # One function may answer several rows; they are counted as the first.
+                self._tallies[function] = self.tally.route(route.path.decode(), route.method.decode())
             functions[route.method] = function
             if route.method == b"GET":
                 functions[b"HEAD"] = function
@@ -97,14 +106,17 @@ class Api:
 
         Cancelling the Deferred ends the wait of a client that has hung up, and not what it asked for (C7).
         """
+        tally = self._tallies[function]
+        began_seconds = self.tally.seconds()
         try:
             answer = function(asked)
         except Exception as error:
-            return self._refused(error, asked.method, asked.path)
+            return tally.answered(began_seconds, self._refused(error, asked.method, asked.path))
         if isinstance(answer, Deferred):
             answer.addCallbacks(self.stamped, self.failed, (asked.path,), errbackArgs=(asked.method, asked.path))
+            answer.addCallback(partial(tally.answered, began_seconds))
             return answer
-        return self.stamped(answer, asked.path)
+        return tally.answered(began_seconds, self.stamped(answer, asked.path))
 
     def stamped(self, answer: Answer, path: bytes) -> Answer:
         """Under /v1, with the revision that this node had seen when it answered; a write says its own revision itself."""
@@ -129,7 +141,7 @@ class Api:
 
     def refused(self, problem: Problem, method: bytes, path: bytes) -> Answer:
         """What is wrong before a function was found."""
-        return self.stamped(problem.answer(method), path)
+        return self.tally.nowhere.answered(self.tally.seconds(), self.stamped(problem.answer(method), path))
 
     def _refused(self, error: BaseException, method: bytes, path: bytes, failure: Failure | None = None) -> Answer:
         """What nobody foresaw is logged, and told to the client in one word."""
@@ -137,7 +149,7 @@ class Api:
         if problem is None:
             _log.failure("{method} {path} failed", failure or Failure(error), method=method, path=path)
             problem = Problem(500, "internal", "this node failed to answer; its log says why", outcome=UNKNOWN)
-        return self.refused(problem, method, path)
+        return self.stamped(problem.answer(method), path)
 
     def _problem(self, error: BaseException) -> Problem | None:
         if isinstance(error, Problem):

@@ -11,6 +11,7 @@ from hraft.questions import Change, ChangeOutcome, JoinOutcome
 from hraft.raft.entry import Snapshot
 from hraft.raft.ready import NodeStatus
 from hraft.service.alarms import Alarms
+from hraft.service.counts import Counts
 from hraft.service.health import Check
 
 
@@ -69,11 +70,16 @@ class Node(Protocol):
 
     def status(self) -> NodeStatus: ...
 
+    def age_seconds(self) -> float | None:
+        """How old what this node serves may be; None: it never was in touch."""
+
     def leader(self) -> Leader | None: ...
 
     @property
     def alarms(self) -> Alarms:
         """What an operator must look at."""
+
+    def counts(self) -> Counts: ...
 
     def liveness(self) -> tuple[Check, ...]: ...
 

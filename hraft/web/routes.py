@@ -6,6 +6,7 @@ Knows nothing of the parts' insides.
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
@@ -14,6 +15,7 @@ from hraft.errors import ReadFailed
 from hraft.kv.store import KeyValueStore
 from hraft.web.api import Api, Route
 from hraft.web.cluster import ClusterApi
+from hraft.web.figures import Figures, NodeFigures
 from hraft.web.guard import Guard
 from hraft.web.health import HealthApi
 from hraft.web.keys import KeyApi
@@ -21,10 +23,12 @@ from hraft.web.kv import KeyValueApi
 from hraft.web.leases import LeaseApi, LeaseClock
 from hraft.web.listing import ListingApi
 from hraft.web.members import MemberApi
+from hraft.web.metrics import MetricsApi
 from hraft.web.node import Node
 from hraft.web.openapi import OpenApi
 from hraft.web.reads import Reads
 from hraft.web.sessions import SessionApi
+from hraft.web.tally import HttpTally
 from hraft.web.transactions import TransactionApi
 from hraft.web.writes import Writes
 
@@ -45,24 +49,28 @@ def node_api(
     age_seconds: Callable[[], float | None] = lambda: None,
     backups: Callable[[], object] = lambda: None,
     guard: Guard | None = None,
+    tally: HttpTally | None = None,
+    figures: Callable[[], NodeFigures] | None = None,
 ) -> Api:
     """The HTTP face of this node. With `forward`, writes to /key that come to a follower are passed to the leader, as those under
     /v1 always are. `clock` knows the leases' times, `age_seconds` how old what the node has may be, and `backups` what became of
-    those that it makes by itself. `guard` stands before all routes.
+    those that it makes by itself. `guard` stands before all routes. Answers are counted in `tally`; `figures` are all counts.
 
     Around a state machine of an application's own there is the cluster only: it would be asked what it does not know, and given
     commands that are not its own.
     """
     reads, writes = Reads(node, age_seconds), Writes(node, forward=True)
     cluster = ClusterApi(node, reads, backups)
-    members, health = MemberApi(node), HealthApi(node)
+    tally = tally or HttpTally(monotonic)
+    members, health, metrics = MemberApi(node), HealthApi(node), MetricsApi(figures or Figures(node, tally))
     if not isinstance(node.state_machine, KeyValueStore):
-        return Api(node, (*cluster.routes(), *members.routes(), *health.routes()), guard)
+        return Api(node, (*cluster.routes(), *members.routes(), *health.routes(), *metrics.routes()), guard, tally)
     parts = (
         KeyApi(node, Writes(node, forward)),
         cluster,
         members,
         health,
+        metrics,
         KeyValueApi(node, reads, writes),
         ListingApi(node, reads, writes),
         TransactionApi(writes),
@@ -71,4 +79,4 @@ def node_api(
         OpenApi(lambda: table),
     )
     table: list[Route] = [route for part in parts for route in part.routes()]
-    return Api(node, table, guard)
+    return Api(node, table, guard, tally)

@@ -54,6 +54,8 @@ class HttpSite(Site):
         self._connections: dict[Channel | Front, None] = {}
         #: Told why they are not served, and about to be closed; the first was told first.
         self._refused: dict[Channel, None] = {}
+        #: Since the start.
+        self.refused_count = 0
         self._drained: list[Deferred[None]] | None = None
         self._clock = clock
         self._api: Api | None = None
@@ -99,6 +101,15 @@ class HttpSite(Site):
             return Front(self, self._api, self._clock, self._server_and_date)
         return self.channel()
 
+    @property
+    def connections_count(self) -> int:
+        """Clients that are connected now."""
+        return len(self._connections)
+
+    @property
+    def watchers_count(self) -> int:
+        return 0 if self._watches is None else len(self._watches)
+
     def _make_room(self) -> bool:
         """Refuse the client that lets the node wait longest, so that silent clients lock nobody out (O6).
 
@@ -142,6 +153,7 @@ class HttpSite(Site):
     def refused(self, connection: Channel) -> None:
         """A client was told why it is not served, and has a moment to read it: in nobody's place, and only so many at a time."""
         self._connections.pop(connection, None)
+        self.refused_count += 1
         self._refused[connection] = None
         if len(self._refused) > limits.HTTP_REFUSED_COUNT:
             first = next(iter(self._refused))

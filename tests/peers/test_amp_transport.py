@@ -459,7 +459,7 @@ class HostilePeerTests(PeersTestCase):
         ask = serialized({b"_command": b"ForwardProposal", b"_ask": b"2", b"command": b"1"})
         for _ in range(100):
             self.write(ask)
-        held_bytes = self.connection.server_wire.held_bytes + self.connection.server._outbox._waiting_bytes
+        held_bytes = self.connection.server_wire.held_bytes + self.connection.server._outbox.waiting_bytes
         self.assertLessEqual(held_bytes, limits.PEER_QUEUE_BYTES + 200_000)
         self.connection.server_wire.is_stuck = False
 

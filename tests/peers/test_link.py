@@ -235,7 +235,7 @@ class PressureTests(PeersTestCase):
         self.lines = self.logged()
 
     def held_bytes(self) -> int:
-        return self.link.client_wire.held_bytes + self.link.client._outbox._waiting_bytes
+        return self.link.client_wire.held_bytes + self.link.client._outbox.waiting_bytes
 
     @pytest.mark.scenario("O5")
     def test_o5_a_peer_that_does_not_read_costs_a_bounded_memory(self) -> None:

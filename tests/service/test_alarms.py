@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 from twisted.logger import globalLogPublisher
 
 from hraft.errors import DiskFull
-from hraft.interfaces import Precautions
+from hraft.interfaces import DiskUse, Precautions
 from hraft.kv.commands import Delete, GrantLease, Once, RevokeLease, Set, encode_command, frees_room
 from hraft.kv.transactions import DeleteRange, Put, Transaction
 from hraft.service.alarms import DISK_FULL, Alarm, Alarms
@@ -56,7 +56,7 @@ class RoomTests(TestCase):
     def restart(self) -> None:
         member = self.cluster.members["node0"]
         member.crash()
-        member.start(precautions=Precautions(None, 64 * MIB, lambda: self.free_bytes, frees_room))
+        member.start(precautions=Precautions(None, "", 64 * MIB, lambda: DiskUse(self.free_bytes), frees_room))
         self.cluster.elect()
         self.service = member.service
         self.cluster.run(1.5)
@@ -114,12 +114,12 @@ class RoomTests(TestCase):
     def test_a_directory_that_cannot_be_asked(self) -> None:
         """It says nothing of room: no alarm, no defect, and the next look is taken."""
 
-        def gone() -> int:
+        def gone() -> DiskUse:
             raise FileNotFoundError("gone")
 
         member = self.cluster.members["node0"]
         member.crash()
-        member.start(precautions=Precautions(None, 64 * MIB, gone, frees_room))
+        member.start(precautions=Precautions(None, "", 64 * MIB, gone, frees_room))
         self.cluster.elect()
         self.service = member.service
         self.cluster.run(3.0)

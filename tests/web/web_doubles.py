@@ -30,10 +30,12 @@ from hraft.raft.entry import EntryId, Snapshot
 from hraft.raft.ready import FollowerStatus, NodeStatus, Role
 from hraft.service.alarms import Alarms
 from hraft.service.backup import Backup
+from hraft.service.counts import Counts
 from hraft.service.events import Events
 from hraft.service.health import Check
 from hraft.storage.snapshot_file import encode
 from hraft.tls.connections import Secured
+from hraft.web.figures import Figures
 from hraft.web.guard import Guard
 from hraft.web.node import Node
 from hraft.web.routes import node_api
@@ -95,6 +97,7 @@ class ToldNode:
     followers: dict[str, FollowerStatus] = field(default_factory=dict)
     alarms: Alarms = field(default_factory=lambda: Alarms(Clock(), Events("node0")))
     #: What the node finds when it looks at itself.
+    counted: Counts = field(default_factory=Counts)
     checks: tuple[Check, ...] = (Check("leader", True, "node0"),)
     observers: list[Observer] = field(default_factory=list)
     #: Answer who changes members at once.
@@ -159,6 +162,12 @@ class ToldNode:
 
     def change_member(self, change: Change, node_id: str) -> Deferred[Any]:
         return self.ask("change", change, node_id)
+
+    def age_seconds(self) -> float | None:
+        return None
+
+    def counts(self) -> Counts:
+        return self.counted
 
     def liveness(self) -> tuple[Check, ...]:
         return self.checks
@@ -397,14 +406,20 @@ class Served:
     """A node, its site and a clock, without a network."""
 
     def __init__(
-        self, forward: bool = False, has_front: bool | None = None, guard: Guard | None = None, **limits: Any
+        self,
+        forward: bool = False,
+        has_front: bool | None = None,
+        guard: Guard | None = None,
+        figures: Figures | None = None,
+        **limits: Any,
     ) -> None:
         self.node = ToldNode()
         self.clock = Clock()
         #: How old what the node has may be.
         self.age_seconds: float | None = None
         self.lease_clock = ToldClock(self.node)
-        self.api = node_api(typed(self.node), forward, self.lease_clock, lambda: self.age_seconds, guard=guard)
+        node, clock = typed(self.node), self.lease_clock
+        self.api = node_api(node, forward, clock, lambda: self.age_seconds, guard=guard, figures=figures)
         self.site = HttpSite(KleinTree(self.api), self.clock, **limits)
         self.site.serve(self.api, front["is_used"] if has_front is None else has_front)
         self.clients: list[Client] = []
