@@ -4,13 +4,33 @@ Knows nothing of the rest of hraft. Broken invariants are not here: they are pro
 (`hraft.raft.invariants.InvariantBroken`) and stop the node.
 """
 
+import errno
+
+#: What to do about an error of the system's.
+_ADVICE = {
+    errno.EACCES: "give the user that runs this the right to, or name another place",
+    errno.EPERM: "give the user that runs this the right to, or name another place",
+    errno.ENOENT: "make what is missing first, or name another place",
+    errno.ENOTDIR: "name a place that is below a directory",
+    errno.EISDIR: "name a file",
+    errno.ENOSPC: "make room, or name another place",
+    errno.EDQUOT: "make room, or name another place",
+    errno.EROFS: "name a place that can be written to",
+    errno.EIO: "look at the disk, it may be failing",
+}
+
 
 class HraftError(Exception):
     """The root of every error that hraft raises on purpose."""
 
 
 def in_words(error: BaseException | None) -> str:
-    """An error in a sentence to an operator: hraft's own are sentences already, others tell little without their type."""
+    """An error in a sentence to an operator: hraft's own are sentences already, the system's are made one that says where and
+    what to do, and others tell little without their type."""
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename is not None else ""
+        advice = _ADVICE.get(error.errno or 0)
+        return f"{where}{error.strerror}" + (f"; {advice}" if advice else "")
     return str(error) if isinstance(error, HraftError) else repr(error)
 
 

@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from hraft import limits
-from hraft.errors import HraftError, ReadFailed
+from hraft.errors import HraftError, ReadFailed, in_words
 from hraft.service import NodeService
 from hraft.settings import BackupPolicy
 from hraft.storage.backup_directory import BackupDirectory
@@ -93,7 +93,7 @@ class ScheduledBackups(Service):
         self._last_index, self._last_seconds, self._failure = index, self._clock.seconds(), None
 
     def _failed(self, failure: Failure, policy: BackupPolicy) -> None:
-        reason = " ".join(str(failure.value).split()) or repr(failure.value)
+        reason = " ".join(in_words(failure.value).split())
         self._failure = reason
         if failure.check(HraftError, OSError):
             _log.error("the scheduled backup into {directory} failed: {reason}", directory=policy.directory, reason=reason)

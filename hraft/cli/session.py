@@ -156,7 +156,7 @@ class Session:
         """Say what went wrong, and end with its exit code."""
         self.printing.flush()
         code = next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), USAGE)
-        detail = " ".join(str(error).split())
+        detail = " ".join((errors.in_words(error) if isinstance(error, OSError) else str(error)).split())
         if self.printing.is_json:
             document: dict[str, object] = {"error": getattr(error, "code", "") or type(error).__name__, "detail": detail}
             if isinstance(error, Compacted):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hraft.errors import DirectoryUnusable, FormatUnknown, LogCorrupted
+from hraft.errors import DirectoryUnusable, FormatUnknown, LogCorrupted, in_words
 from hraft.offline.holding import ReadOnlyFileSystem
 from hraft.raft.entry import Entry, Snapshot
 from hraft.storage.directory import Identity, read_identity
@@ -87,7 +87,7 @@ def read_contents(path: str) -> Contents:
         segments = _segments(files, f"{path}/log", log)
         snapshots = _snapshots(files, f"{path}/snapshots", identity.cluster_id)
     except OSError as error:
-        raise DirectoryUnusable(f"{path} cannot be read: {error}") from error
+        raise DirectoryUnusable(f"{path} cannot be read: {in_words(error)}") from error
     return Contents(path, identity, log, damage, segments, snapshots)
 
 

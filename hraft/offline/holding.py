@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
-from hraft.errors import DirectoryUnusable
+from hraft.errors import DirectoryUnusable, in_words
 from hraft.storage.files import File, LocalFile, LocalFileSystem
 
 
@@ -62,7 +62,7 @@ def _locked(path: str, to_change: bool) -> int | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise DirectoryUnusable(f"{path} cannot be used: {error}") from error
+        raise DirectoryUnusable(f"{path} cannot be used: {in_words(error)}") from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:

@@ -26,7 +26,11 @@ class BackupFile:
 
     def append(self, data: bytes) -> None:
         """Write these bytes behind the others."""
-        write_all(self._file, self.size_bytes, data)
+        try:
+            write_all(self._file, self.size_bytes, data)
+        except OSError as error:
+            # The system knows the file by a number only.
+            raise OSError(error.errno, error.strerror, self._temporary) from error
         self.size_bytes += len(data)
 
     def complete(self) -> Snapshot:

@@ -14,7 +14,7 @@ from zlib import crc32
 
 import msgspec
 
-from hraft.errors import DirectoryUnusable, FormatUnknown, LogCorrupted
+from hraft.errors import DirectoryUnusable, FormatUnknown, LogCorrupted, in_words
 from hraft.storage.fail_stop import FailStop
 from hraft.storage.files import FileSystem, LocalFileSystem, replace_file, sync_directory
 
@@ -61,7 +61,7 @@ class DataDirectory:
             has_log = os.path.isdir(f"{self.path}/log") and bool(os.listdir(f"{self.path}/log"))
         except OSError as error:
             self.close()
-            raise DirectoryUnusable(f"{self.path} cannot be used as a data directory: {error}") from error
+            raise DirectoryUnusable(f"{self.path} cannot be used as a data directory: {in_words(error)}") from error
         except (LogCorrupted, FormatUnknown):
             self.close()
             raise

@@ -61,6 +61,17 @@ def test_the_last_good_one_stays(tmp_path: Path, client: Giving, code: int) -> N
 
 
 def test_where_nothing_can_be_written(tmp_path: Path) -> None:
-    """Before anybody is asked."""
-    result, _ = run(Giving(WHOLE), "backup", str(tmp_path / "missing" / "b"))
-    assert (5, 1) == (result.exit_code, result.stderr.count("\n"))
+    """Before anybody is asked; a sentence that says where and what to do, and not the system's numbers."""
+    path = str(tmp_path / "missing" / "b")
+    result, _ = run(Giving(WHOLE), "backup", path)
+    expected = f"hraft: {path}.writing: No such file or directory; make what is missing first, or name another place\n"
+    assert (5, expected) == (result.exit_code, result.stderr)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no disk here that is always full")
+def test_a_full_disk(tmp_path: Path) -> None:
+    """The system knows an open file by a number only, so its path is added."""
+    os.symlink("/dev/full", tmp_path / "b.writing")
+    result, _ = run(Giving(WHOLE), "backup", str(tmp_path / "b"))
+    expected = f"hraft: {tmp_path}/b.writing: No space left on device; make room, or name another place\n"
+    assert (5, expected) == (result.exit_code, result.stderr)
