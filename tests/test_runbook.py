@@ -28,7 +28,7 @@ LOGGED = {"critical", "error"}
 
 @cache
 def sources() -> list[tuple[str, ast.AST]]:
-    """Every node of every module's tree, but of those that no operator runs, and of the `hraft` command, which explains itself."""
+    """Every node of every module's tree, but of those that no operator runs, and of the `hraft` command."""
     found: list[tuple[str, ast.AST]] = []
     for path in sorted((ROOT / "hraft").rglob("*.py")):
         if not {"simulation", "client", "cli"} & set(path.parts):
@@ -95,9 +95,9 @@ def test_every_code_has_a_row() -> None:
     assert len(told) > 40
 
 
-@pytest.mark.parametrize(("where", "text"), refusals())
+@pytest.mark.parametrize(("where", "text"), refusals(), ids=lambda value: str(value)[:60])
 def test_every_refusal_has_a_row(where: str, text: str) -> None:
-    """A sentence that stops a start, a change or a tool: some phrase of a table is in it. A new one is added to docs/operating.md."""
+    """A sentence that stops a start, a change or a tool: some phrase of a table is in it. Add a new one to docs/operating.md."""
     shown = text.replace(GAP, "....")
     assert [phrase for phrase in PHRASES if re.search(pattern(phrase), shown)], f"{where}: {text}"
 
