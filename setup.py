@@ -20,7 +20,7 @@ setup(
     python_requires=">=3.10",
     # `twisted.plugins` is not a package of ours (it has no __init__.py), so it must be named for the plugin to be installed.
     packages=[*find_packages(include=["hraft", "hraft.*"]), "twisted.plugins"],
-    package_data={"hraft": ["py.typed"]},
+    package_data={"hraft": ["py.typed"], "hraft.web.dashboard": ["*.html", "*.css", "*.js", "*.svg"]},
     data_files=[("share/man/man1", ["docs/man/hraft.1", "docs/man/twist-hraft.1"])],
     zip_safe=False,
     install_requires=[

@@ -50,6 +50,13 @@ WATCH_SILENCE_SECONDS = 15.0
 #: How often the two are looked at.
 WATCH_LOOK_SECONDS = 1.0
 
+# --- the dashboard -------------------------------------------------------------------------------
+#: Pages that are told how the cluster is, and how often.
+EVENT_STREAMS_COUNT = 64
+EVENTS_INTERVAL_SECONDS = 1.0
+#: What happened to a node, the last so many.
+HAPPENINGS_COUNT = 200
+
 # --- backups -------------------------------------------------------------------------------------
 #: Over HTTP, at a time: each holds the old values of what changes meanwhile.
 BACKUPS_COUNT = 2

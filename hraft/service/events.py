@@ -11,6 +11,7 @@ from twisted.python.failure import Failure
 from hraft.raft.configuration import Configuration
 from hraft.raft.entry import Snapshot
 from hraft.raft.ready import Role
+from hraft.service.chronicle import ALARM, ELECTION, MEMBERS, SNAPSHOT, Chronicle
 
 _log = Logger(namespace="hraft.service")
 
@@ -22,6 +23,8 @@ class Events:
         self._node_id = node_id
         self._reign: tuple[Role, int, str | None] | None = None
         self._forgetful_peers: tuple[str, ...] = ()
+        #: What a person would want to be shown of it.
+        self.chronicle = Chronicle()
         #: In which this node stood, and how often it saw another leader than before.
         self.elections_count = 0
         self.leader_changes_count = 0
@@ -72,6 +75,7 @@ class Events:
             self.leader_changes_count += 1
         if before is None or (before[0] is role and before[2] == leader_id):
             return
+        self.chronicle.add(ELECTION, _reign_in_words(self._node_id, role, term, leader_id))
         _log.info(
             "{node}: {role} in term {term}, leader {leader}, last entry {index}",
             node=self._node_id,
@@ -83,6 +87,7 @@ class Events:
 
     def configuration_committed(self, configuration: Configuration, index: int, term: int) -> None:
         """Who belongs to the cluster now, for good."""
+        self.chronicle.add(MEMBERS, _members_in_words(configuration))
         _log.info(
             "{node}: members as of entry {index}: voters {voters}, learners {learners}",
             node=self._node_id,
@@ -128,6 +133,8 @@ class Events:
         _log.warn("{node}: gave up sending a snapshot to {peer}: {reason}", node=self._node_id, peer=peer, reason=reason)
 
     def _snapshot(self, text: str, snapshot: Snapshot, peer: str | None = None) -> None:
+        words = text.partition(": ")[2].format(index=snapshot.index, term=snapshot.term, peer=peer)
+        self.chronicle.add(SNAPSHOT, words)
         _log.info(text, node=self._node_id, index=snapshot.index, term=snapshot.term, peer=peer)
 
     # --- the disk --------------------------------------------------------------------------------
@@ -142,6 +149,7 @@ class Events:
 
     def alarmed(self, kind: str, members: tuple[str, ...], detail: str, advice: str) -> None:
         """What an operator must look at."""
+        self.chronicle.add(ALARM, f"{kind}: {detail}")
         _log.critical(
             "{node}: alarm {alarm}: {detail}; {advice} (docs/operating.md#{alarm})",
             node=self._node_id,
@@ -152,4 +160,20 @@ class Events:
         )
 
     def alarm_over(self, kind: str) -> None:
+        self.chronicle.add(ALARM, f"{kind} is over")
         _log.info("{node}: alarm {alarm} is over", node=self._node_id, alarm=kind)
+
+
+def _reign_in_words(node_id: str, role: Role, term: int, leader_id: str | None) -> str:
+    if role is Role.LEADER:
+        return f"{node_id} (this node) leads in term {term}"
+    if leader_id is not None:
+        return f"{leader_id} leads in term {term}"
+    if role is Role.FOLLOWER:
+        return f"no leader is known in term {term}"
+    return f"no leader is heard: {node_id} (this node) is a {role.value} in term {term}"
+
+
+def _members_in_words(configuration: Configuration) -> str:
+    learners = f"; learners {', '.join(configuration.learners)}" if configuration.learners else ""
+    return f"the voters are {', '.join(configuration.voters)}{learners}"

@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 from hraft.interfaces import StateMachine
 from hraft.raft.ready import NodeStatus
 from hraft.service.alarms import Alarms
+from hraft.service.chronicle import Chronicle
 from hraft.service.counts import Counts, counts_of
 from hraft.service.events import Events
 from hraft.service.health import Check, Facts, liveness, readiness
@@ -61,6 +62,11 @@ class NodeView:
         others for an election timeout before it notices, and does not know how long a message took.
         """
         return self._started().age_seconds()
+
+    @property
+    def chronicle(self) -> Chronicle:
+        """What happened to this node since its start."""
+        return self._events.chronicle
 
     def liveness(self) -> tuple[Check, ...]:
         """What must hold for this process to go on."""

@@ -11,6 +11,7 @@ from hraft.questions import Change, ChangeOutcome, JoinOutcome
 from hraft.raft.entry import Snapshot
 from hraft.raft.ready import NodeStatus
 from hraft.service.alarms import Alarms
+from hraft.service.chronicle import Chronicle
 from hraft.service.counts import Counts
 from hraft.service.health import Check
 
@@ -71,7 +72,11 @@ class Node(Protocol):
     def status(self) -> NodeStatus: ...
 
     def age_seconds(self) -> float | None:
-        """How old what this node serves may be; None: it never was in touch."""
+        """How old what this node has may be; None: it never was in touch with its cluster."""
+
+    @property
+    def chronicle(self) -> Chronicle:
+        """What happened to this node since its start."""
 
     def leader(self) -> Leader | None: ...
 

@@ -54,6 +54,7 @@ _STATUS_OF: Final = {
     "too_many_leases": 429,
     "too_many_watchers": 429,
     "too_many_backups": 429,
+    "too_many_streams": 429,
     "too_stale": 503,
 }
 
@@ -91,6 +92,17 @@ STREAMS: Final = (
         {200: str},
         ("too_many_backups",),
         ADMIN,
+    ),
+    Route(
+        b"GET",
+        b"/v1/events",
+        _elsewhere,
+        "How this node and its cluster are, once a second, and what happens to them, as server-sent events",
+        _NOTHING,
+        None,
+        {200: str},
+        ("too_many_streams",),
+        ANY_USER,
     ),
 )
 

@@ -15,6 +15,7 @@ from hraft.errors import ReadFailed
 from hraft.kv.store import KeyValueStore
 from hraft.web.api import Api, Route
 from hraft.web.cluster import ClusterApi
+from hraft.web.dashboard.page import PageApi
 from hraft.web.figures import Figures, NodeFigures
 from hraft.web.guard import Guard
 from hraft.web.health import HealthApi
@@ -62,15 +63,12 @@ def node_api(
     reads, writes = Reads(node, age_seconds), Writes(node, forward=True)
     cluster = ClusterApi(node, reads, backups)
     tally = tally or HttpTally(monotonic)
-    members, health, metrics = MemberApi(node), HealthApi(node), MetricsApi(figures or Figures(node, tally))
+    of_any_node = (cluster, MemberApi(node), HealthApi(node), MetricsApi(figures or Figures(node, tally)), PageApi())
     if not isinstance(node.state_machine, KeyValueStore):
-        return Api(node, (*cluster.routes(), *members.routes(), *health.routes(), *metrics.routes()), guard, tally)
+        return Api(node, [route for part in of_any_node for route in part.routes()], guard, tally)
     parts = (
         KeyApi(node, Writes(node, forward)),
-        cluster,
-        members,
-        health,
-        metrics,
+        *of_any_node,
         KeyValueApi(node, reads, writes),
         ListingApi(node, reads, writes),
         TransactionApi(writes),

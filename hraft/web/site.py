@@ -18,6 +18,9 @@ from hraft import limits
 from hraft.kv.store import KeyValueStore
 from hraft.web.api import Api
 from hraft.web.channel import BoundedRequest, Channel
+from hraft.web.dashboard.feed import Feed
+from hraft.web.dashboard.resource import PATH as EVENTS_PATH
+from hraft.web.dashboard.resource import EventsResource
 from hraft.web.guarded_streams import guarded_streams
 from hraft.web.problems import NOT_DONE, Problem, retry_later
 from hraft.web.snapshot import PATH as SNAPSHOT_PATH
@@ -61,12 +64,16 @@ class HttpSite(Site):
         self._api: Api | None = None
         self._watches: Hub | None = None
         self._backups: SnapshotResource | None = None
+        self._pages: Feed | None = None
 
     def serve(self, api: Api, has_front: bool = HAS_FRONT) -> None:
         """Give this API to whoever asks; with `has_front`, plain requests without the cost of twisted.web."""
         watchers_count = min(limits.WATCHERS_COUNT, self._connections_count * 3 // 4)
         self._backups = SnapshotResource(api.node, self._clock, api.failed)
-        streams: dict[bytes, Any] = {SNAPSHOT_PATH: self._backups}
+        pages_count = max(1, min(limits.EVENT_STREAMS_COUNT, self._connections_count // 8))
+        events = EventsResource(api.node, self._clock, api.failed, pages_count)
+        self._pages = events.feed
+        streams: dict[bytes, Any] = {SNAPSHOT_PATH: self._backups, EVENTS_PATH: events}
         if isinstance(api.node.state_machine, KeyValueStore):
             streams[PATH] = WatchResource(api.node, self._clock, api.failed, watchers_count)
             self._watches = streams[PATH].hub
@@ -80,10 +87,9 @@ class HttpSite(Site):
         deferred: Deferred[None] = Deferred()
         if self._drained is None:
             self._drained = []
-            if self._watches is not None:
-                self._watches.stop()
-            if self._backups is not None:
-                self._backups.stop()
+            for streams in (self._watches, self._backups, self._pages):
+                if streams is not None:
+                    streams.stop()
             for connection in list(self._connections):
                 connection.finish()
         self._drained.append(deferred)

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from web_doubles import Served, WireTestCase
 
 from hraft.kv.commands import GrantLease, OpenSession, Set, encode_command
-from hraft.web.openapi import description
+from hraft.web.openapi import STREAMS, description
 
 EXAMPLES_COUNT = 25
 
@@ -28,7 +28,7 @@ class DescriptionTests(WireTestCase):
         rows = {(path, method.decode()) for path, functions in self.served.api.routes.items() for method in functions}
         wanted = {(path.decode(), method.lower()) for path, method in rows if path.startswith(b"/v1/") and method != "HEAD"}
         described = {(path, method) for path, item in self.document["paths"].items() for method in item}
-        self.assertEqual(wanted | {("/v1/watch", "get"), ("/v1/snapshot", "get")}, described)
+        self.assertEqual(wanted | {(route.path.decode(), "get") for route in STREAMS}, described)
         for path, item in self.document["paths"].items():
             for operation in item.values():
                 named = {each["name"] for each in operation["parameters"] if each["in"] == "path"}
@@ -104,7 +104,7 @@ class ConformanceTests(TestCase):
         document = msgspec.json.decode(msgspec.json.encode(description(Served().api.table)))
         for found in schemathesis.openapi.from_dict(document).get_all_operations():
             operation = found.ok()
-            if operation.path not in ("/v1/watch", "/v1/snapshot"):  # They are no Answers.
+            if operation.path.encode() not in {route.path for route in STREAMS}:  # They are no Answers.
                 statuses = _statuses(operation, checks)
                 self.assertTrue(statuses & {200, 201, 404}, f"{operation.label} was never understood: {statuses}")
 

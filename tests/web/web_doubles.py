@@ -30,6 +30,7 @@ from hraft.raft.entry import EntryId, Snapshot
 from hraft.raft.ready import FollowerStatus, NodeStatus, Role
 from hraft.service.alarms import Alarms
 from hraft.service.backup import Backup
+from hraft.service.chronicle import Chronicle
 from hraft.service.counts import Counts
 from hraft.service.events import Events
 from hraft.service.health import Check
@@ -95,6 +96,7 @@ class ToldNode:
     #: Whatever was acknowledged is here already, and the leader says so at once.
     is_fresh: bool = False
     followers: dict[str, FollowerStatus] = field(default_factory=dict)
+    chronicle: Chronicle = field(default_factory=lambda: Chronicle(lambda: 1_700_000_000.0))
     alarms: Alarms = field(default_factory=lambda: Alarms(Clock(), Events("node0")))
     #: What the node finds when it looks at itself.
     counted: Counts = field(default_factory=Counts)

@@ -1,0 +1,53 @@
+// Elements and texts. Whatever comes from outside goes in as text, never as HTML: there is no innerHTML in this page.
+
+export const byId = (id) => document.getElementById(id);
+
+// Make an element. Of `properties`, those of `data` and `attributes` go where their names say; all others are properties.
+export function make(tag, properties = {}, ...children) {
+  const { attributes = {}, ...others } = properties;
+  const element = Object.assign(document.createElement(tag), others);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}
+
+// Write only what changes, so that a screen reader, a selection and the focus are left alone.
+export function say(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+// An icon that is decoration, and the words that say the same.
+export function sign(icon, words, className = '') {
+  return make('span', { className }, make('span', { className: 'icon', textContent: icon, attributes: { 'aria-hidden': 'true' } }), ` ${words}`);
+}
+
+export const number = (value) => value.toLocaleString('en');
+
+export function duration(milliseconds) {
+  if (milliseconds < 1000) return `${Math.round(milliseconds)} ms`;
+  const seconds = milliseconds / 1000;
+  if (seconds < 120) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`;
+  return seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
+}
+
+export const timeOf = (date) => date.toLocaleTimeString('en-GB');
+
+let lastAnnounced = '';
+// For those who do not see the page: what has changed, once.
+export function announce(words) {
+  if (words !== lastAnnounced) byId('announcer').textContent = lastAnnounced = words;
+}
+
+// Where another node's page is. Nodes of a cluster speak the same scheme.
+export const pageOf = (httpAddress) => `${location.protocol}//${httpAddress}/`;
+
+// A link to another node's page; null where the address is none that a link could lead to.
+export function linkTo(httpAddress) {
+  try {
+    const url = new URL(pageOf(httpAddress));
+    if (url.protocol !== location.protocol || url.pathname !== '/') return null;
+    return make('a', { href: url.href, textContent: httpAddress, rel: 'noreferrer' });
+  } catch {
+    return null;
+  }
+}
