@@ -71,7 +71,7 @@ class HttpSite(Site):
         watchers_count = min(limits.WATCHERS_COUNT, self._connections_count * 3 // 4)
         self._backups = SnapshotResource(api.node, self._clock, api.failed)
         pages_count = max(1, min(limits.EVENT_STREAMS_COUNT, self._connections_count // 8))
-        events = EventsResource(api.node, self._clock, api.failed, pages_count)
+        events = EventsResource(api.node, self._clock, api.failed, api.tally.writes, pages_count)
         self._pages = events.feed
         streams: dict[bytes, Any] = {SNAPSHOT_PATH: self._backups, EVENTS_PATH: events}
         if isinstance(api.node.state_machine, KeyValueStore):

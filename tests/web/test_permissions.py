@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from users_doubles import EVERYBODY, GuardedSite
 from web_doubles import HAS_FRONT, Served
 
+from hraft.web.dashboard.page import FILES
 from hraft.web.openapi import STREAMS
 from hraft.web.permissions import Need
 
@@ -146,7 +147,10 @@ EXAMPLES = (
     Example("GET", "/livez", ALL),
     Example("GET", "/readyz", ALL),
     Example("GET", "/metrics", USERS),
+    # the dashboard
+    *(Example("GET", path.decode(), USERS) for path in FILES),
     # streams
+    Example("GET", "/v1/events", USERS),
     Example("GET", "/v1/watch?prefix=web/", READ_WEB),
     Example("GET", "/v1/watch?key=shared/a", READ_SHARED),
     Example("GET", "/v1/watch?prefix=other/&since=0", READ_ALL),

@@ -1,4 +1,4 @@
-// Elements and texts. Whatever comes from outside goes in as text, never as HTML: there is no innerHTML in this page.
+// Elements and texts. Whatever comes from outside goes in as text, never as HTML.
 
 export const byId = (id) => document.getElementById(id);
 
@@ -28,6 +28,13 @@ export function duration(milliseconds) {
   const seconds = milliseconds / 1000;
   if (seconds < 120) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`;
   return seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
+}
+
+export function size(bytes) {
+  const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'];
+  let unit = 0;
+  for (; bytes >= 1024 && unit + 1 < units.length; unit += 1) bytes /= 1024;
+  return `${unit && bytes < 10 ? bytes.toFixed(1) : Math.round(bytes)} ${units[unit]}`;
 }
 
 export const timeOf = (date) => date.toLocaleTimeString('en-GB');

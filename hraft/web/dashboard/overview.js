@@ -1,6 +1,6 @@
 // The cluster as one node sees it: who leads, the figures, the members, the alarms, and what has happened.
 
-import { announce, byId, duration, linkTo, make, number, say, sign, timeOf } from './elements.js';
+import { announce, byId, duration, linkTo, make, number, say, sign, size, timeOf } from './elements.js';
 import { Sparkline } from './sparkline.js';
 
 const EVENTS_COUNT = 200;
@@ -22,7 +22,7 @@ export class Overview {
     this.members = [];
   }
 
-  figures({ cluster, node, writes_per_second: writes, agreement_ms: agreement }) {
+  figures({ cluster, node, disk, writes_per_second: writes, write_ms: write, agreement_ms: agreement }) {
     this.members = cluster.members;
     this.me = node.me.id;
     say(byId('node-id'), node.me.id);
@@ -30,7 +30,8 @@ export class Overview {
     say(byId('version'), `hraft ${node.version}`);
     say(byId('cluster-id'), cluster.cluster_id);
     this.leader(cluster, node);
-    this.numbers(node, writes, agreement);
+    this.numbers(node, writes, write, agreement);
+    this.disk(node, disk);
     this.table(cluster);
     this.alarm(cluster.alarms ?? []);
   }
@@ -46,24 +47,31 @@ export class Overview {
     say(byId('quorum-line'), quorum(cluster, node.role === 'leader'));
   }
 
-  numbers(node, writes, agreement) {
+  numbers(node, writes, write, agreement) {
     say(byId('writes'), writes === null ? '–' : number(writes));
     say(byId('agreement'), agreement === null ? 'no answer' : number(agreement));
+    say(byId('write-time'), write === null ? 'this node has answered none' : `this node answers them in ${number(write)} ms`);
     this.writes.push(writes);
     this.agreement.push(agreement);
     const hasKeys = node.keys_count !== undefined;
     byId('keys').hidden = !hasKeys;
     say(byId('keys-count'), hasKeys ? number(node.keys_count) : 'none');
     say(byId('revision'), hasKeys ? `revision ${number(node.revision)}, ${number(node.leases_count)} leases` : "an application's own state");
-    const entries = Math.max(0, node.last_index - node.first_index + 1);
-    say(byId('log-entries'), number(entries));
-    say(byId('log-range'), entries ? `entries ${number(node.first_index)} to ${number(node.last_index)}` : 'no entries');
-    say(byId('snapshot'), node.snapshot_index ? number(node.snapshot_index) : 'none yet');
-    say(byId('snapshot-age'), `${number(node.applied_index - node.snapshot_index)} entries applied since`);
     say(byId('age'), node.age_ms === null ? 'unknown' : node.age_ms < 1000 ? 'up to date' : `${duration(node.age_ms)} old`);
     byId('age').classList.toggle('trouble', node.age_ms === null || node.age_ms >= 5000);
     const behind = node.commit_index - node.applied_index;
     say(byId('applied'), `applied ${number(node.applied_index)}${behind > 0 ? `, ${number(behind)} behind` : ''}`);
+  }
+
+  // Sizes are looked at now and then, and a node without a disk has none.
+  disk(node, disk) {
+    const entries = Math.max(0, node.last_index - node.first_index + 1);
+    say(byId('log-entries'), disk ? size(disk.log_bytes) : number(entries));
+    say(byId('log-range'), entries ? `entries ${number(node.first_index)} to ${number(node.last_index)}` : 'no entries');
+    say(byId('snapshot'), !node.snapshot_index ? 'none yet' : disk ? size(disk.snapshots_bytes) : number(node.snapshot_index));
+    const since = number(node.applied_index - node.snapshot_index);
+    say(byId('snapshot-age'), node.snapshot_index ? `of entry ${number(node.snapshot_index)}, ${since} applied since` : `${since} entries applied`);
+    say(byId('disk-free'), disk ? `${size(disk.free_bytes)} free on the disk` : '');
   }
 
   table(cluster) {

@@ -13,9 +13,10 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from hraft import limits
+from hraft.counting import Histogram
 from hraft.web.answers import Answer
 from hraft.web.dashboard.feed import Feed, Page
-from hraft.web.dashboard.figures import Figures
+from hraft.web.dashboard.pulse import Pulse
 from hraft.web.node import Node
 from hraft.web.problems import Problem
 from hraft.web.streams import EventStream, StreamResource
@@ -25,18 +26,19 @@ _EVENTS: Final = b"text/event-stream"
 
 
 class EventsResource(StreamResource):
-    """Every page that listens to one node."""
+    """Every page that listens to one node. `writes` are the durations of all writes that it has answered."""
 
     def __init__(
         self,
         node: Node,
         clock: IReactorTime,
         failed: Callable[[Failure, bytes, bytes], Answer],
+        writes: Histogram,
         pages_count: int = limits.EVENT_STREAMS_COUNT,
     ) -> None:
         super().__init__(failed)
         self._node = node
-        self.feed = Feed(clock, Figures(node, clock), lambda: node.chronicle, pages_count)
+        self.feed = Feed(clock, Pulse(node, clock, writes), lambda: node.chronicle, pages_count)
 
     async def answer(self, request: Any) -> None:
         """Begin a stream. Raises Problem."""

@@ -1,6 +1,6 @@
 """What a node says of itself and its cluster once a second, for the dashboard: the documents of /v1, and how fast things go.
 
-Rates are of this node: how many writes it has applied, which is how many the cluster has done. Knows nothing of who listens.
+Rates are of this node: it applies whatever the cluster writes, and answers those writes that came to it. Knows not who listens.
 """
 
 from __future__ import annotations
@@ -12,46 +12,69 @@ from twisted.internet.defer import maybeDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
+from hraft.counting import Histogram
 from hraft.kv.store import KeyValueStore
 from hraft.web.node import Node
 from hraft.web.status import ClusterDocument, cluster_document, store_document
 
 
-class FiguresDocument(msgspec.Struct):
-    """`writes_per_second` since the last figures, null in the first ones and where there are no keys. `agreement_ms`: how long
-    the last question took whether this node is up to date, which a majority must answer; null while there is no answer.
+class DiskDocument(msgspec.Struct):
+    """As of the last look at it; null where there is none, or it has not been looked at."""
+
+    log_bytes: int
+    snapshots_bytes: int
+    free_bytes: int
+
+
+class PulseDocument(msgspec.Struct):
+    """`writes_per_second` since the last figures, null in the first ones and where there are no keys. `write_ms`: how long the
+    writes took, on the average, that this node has answered since then; null if there were none. `agreement_ms`: how long the
+    last question took whether this node is up to date, which a majority must answer; null while there is no answer.
     """
 
     cluster: ClusterDocument
     node: dict[str, Any]
+    disk: DiskDocument | None
     writes_per_second: float | None
+    write_ms: float | None
     agreement_ms: float | None
 
 
-class Figures:
-    """Of one node. What it measures it measures only while it is asked for figures."""
+class Pulse:
+    """Of one node. What it measures it measures only while it is asked for figures. `writes` are the durations of all writes."""
 
-    def __init__(self, node: Node, clock: IReactorTime) -> None:
+    def __init__(self, node: Node, clock: IReactorTime, writes: Histogram) -> None:
         self._node = node
         self._clock = clock
+        self._writes = writes
         self._counted: tuple[int, float] | None = None
+        self._answered: tuple[int, float] | None = None
         self._asked_at: float | None = None
         self._agreement_ms: float | None = None
 
     def begin(self) -> None:
         """Somebody listens again: what was counted before is no second ago."""
-        self._counted = self._agreement_ms = None
+        self._counted = self._answered = self._agreement_ms = None
 
-    def document(self) -> FiguresDocument:
+    def document(self) -> PulseDocument:
         """The figures of now."""
         node = self._node
         age_seconds = node.age_seconds()
         age_ms = None if age_seconds is None else int(age_seconds * 1000) + 1
-        document = FiguresDocument(
-            cluster_document(node), store_document(node, age_ms), self._writes_per_second(), self._agreement_ms
-        )
+        agreement_ms = self._agreement_ms if self._asked_at is None else None
         self._ask()
-        return document
+        return PulseDocument(
+            cluster=cluster_document(node),
+            node=store_document(node, age_ms),
+            disk=self._disk(),
+            writes_per_second=self._writes_per_second(),
+            write_ms=self._write_ms(),
+            agreement_ms=agreement_ms,
+        )
+
+    def _disk(self) -> DiskDocument | None:
+        use = self._node.counts().disk
+        return None if use is None else DiskDocument(use.log_bytes, use.snapshots_bytes, use.free_bytes)
 
     def _writes_per_second(self) -> float | None:
         store, now = self._node.state_machine, self._clock.seconds()
@@ -62,10 +85,15 @@ class Figures:
             return None
         return round(max(0, store.revision - before[0]) / (now - before[1]), 1)
 
+    def _write_ms(self) -> float | None:
+        before, self._answered = self._answered, (self._writes.count, self._writes.sum)
+        if before is None or self._answered[0] <= before[0]:
+            return None
+        return round((self._answered[1] - before[1]) / (self._answered[0] - before[0]) * 1000, 2)
+
     def _ask(self) -> None:
         """One question at a time; how long it takes is told with the next figures."""
         if self._asked_at is not None:
-            self._agreement_ms = None
             return
         asked_at = self._asked_at = self._clock.seconds()
 
