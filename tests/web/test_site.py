@@ -191,8 +191,8 @@ class MalformedTests(SiteTestCase):
         self.node.put(Set(b"foo", b"bar"))
         self.client.send(get("http://localhost:11000/key/foo"))
         self.assertEqual(b'{"foo":"bar"}', self.answer()[2])
-        self.client.send(get("http://localhost:11000"))
-        self.assertEqual(404, self.answer()[0])
+        self.client.send(get("http://localhost:11000"))  # Without any path, it is /.
+        self.assertEqual(200, self.answer()[0])
 
 
 class SlowClientTests(SiteTestCase):
