@@ -148,6 +148,8 @@ FILES_COUNT = HTTP_CONNECTIONS_COUNT + RESERVED_FILES_COUNT
 # --- TLS -----------------------------------------------------------------------------------------
 #: From the connection to the end of the handshake, which takes two ways there and back, and some milliseconds of work.
 TLS_HANDSHAKE_TIMEOUT_SECONDS = 10.0
+#: How long who dialled waits for the other end to close, too, which TLS wants, and which a process that hangs never does.
+TLS_CLOSE_TIMEOUT_SECONDS = 3.0
 CERTIFICATE_FILE_BYTES = 1024 * 1024
 #: Whether the files have changed is looked at when a connection begins, and not more often.
 CERTIFICATE_LOOK_SECONDS = 5.0

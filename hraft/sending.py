@@ -17,7 +17,7 @@ from twisted.protocols.policies import ProtocolWrapper
 def send(transport: Any, data: bytes) -> None:
     """Write to a transport: at once where nothing waits before it and the socket takes it; else, and the rest, as ever.
 
-    What is no plain TCP connection, as under TLS, sends in its own time.
+    One under TLS has a way of its own (`hraft.tls.connections`); what is no TCP connection sends in its own time.
     """
     if _is_plain(transport) and not (transport.dataBuffer or transport._tempDataBuffer):
         sent_bytes = transport.writeSomeData(data)
@@ -27,17 +27,21 @@ def send(transport: Any, data: bytes) -> None:
         if isinstance(sent_bytes, int):
             data = data[sent_bytes:]
     transport.write(data)
+    if not isinstance(transport, tcp.Connection):
+        send_now(transport)
 
 
 def send_now(transport: Any) -> None:
     """Send what somebody else has just written, as much as the socket takes; the rest leaves as ever.
 
-    Does nothing for what is no plain TCP connection. Not for a transport that has asked its producer to pause: that would be
+    Does nothing for what is no TCP connection. Not for a transport that has asked its producer to pause: that would be
     resumed inside of this call.
     """
     if _is_plain(transport):
         # What this would say of a lost connection, the reactor will find out by itself.
         transport.doWrite()
+    elif (way_of_its_own := getattr(transport, "send_now", None)) is not None:
+        way_of_its_own()
 
 
 def _is_plain(transport: Any) -> bool:

@@ -19,7 +19,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "addresses": {"errors"},
     "endpoints": {"errors", "addresses"},
     "sending": set(),
-    "tls": BASE,
+    "tls": {*BASE, "sending"},
     "hints": set(),
     "counting": set(),
     "raft": BASE,

@@ -29,7 +29,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from hraft.errors import HandshakeFailed
-from hraft.limits import TLS_HANDSHAKE_TIMEOUT_SECONDS
+from hraft.limits import TLS_CLOSE_TIMEOUT_SECONDS, TLS_HANDSHAKE_TIMEOUT_SECONDS
+from hraft.sending import send_now
 from hraft.tls.files import is_ip
 from hraft.tls.reasons import in_words
 
@@ -136,7 +137,27 @@ class SecuredConnection(BufferingTLSTransport):
         self._is_paused = False
         self.transport.resumeProducing()
 
+    # --- writing ---------------------------------------------------------------------------------
+
+    def send_now(self) -> None:
+        """Encrypt and send what was just written (see `hraft.sending`), for which Twisted waits until the reactor's next turn."""
+        if not self.connected or self.disconnecting or not self._is_settled:
+            return
+        self._aggregator.flush()
+        if not getattr(self.transport, "producerPaused", False):
+            send_now(self.transport)
+
     # --- the end ---------------------------------------------------------------------------------
+
+    def loseConnection(self) -> None:
+        super().loseConnection()
+        if self.host is not None and self.connected and self._timer is None:
+            # Who was dialled has time-outs of its own, according to what it still has to deliver.
+            self._timer = self.factory.clock.callLater(TLS_CLOSE_TIMEOUT_SECONDS, self._never_closed)
+
+    def _never_closed(self) -> None:
+        self._timer = None
+        self.abortConnection()
 
     def abortConnection(self) -> None:
         """Harmless when it is lost already, which Twisted's is not."""

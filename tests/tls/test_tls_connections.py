@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import ssl
+from types import SimpleNamespace
+from unittest import TestCase
+
 import certificates
 import pytest
 from certificates import dialler, server
@@ -11,7 +16,8 @@ from twisted.internet.defer import CancelledError
 from twisted.trial.unittest import SynchronousTestCase
 
 from hraft.errors import HandshakeFailed
-from hraft.limits import TLS_HANDSHAKE_TIMEOUT_SECONDS
+from hraft.limits import TLS_CLOSE_TIMEOUT_SECONDS, TLS_HANDSHAKE_TIMEOUT_SECONDS
+from hraft.sending import send, send_now
 from hraft.tls.contexts import client_context
 from hraft.tls.reasons import in_words, is_refusal
 
@@ -36,6 +42,37 @@ class TlsTestCase(SynchronousTestCase):
         error = self.failureResultOf(ends.connecting, HandshakeFailed)
         self.assertEqual((b"", b"", True), (ends.client.received, ends.server.received, ends.is_over))
         return str(error.value)
+
+
+class ResumptionTests(TestCase):
+    def test_nothing_is_resumed(self) -> None:
+        """Whoever was let in by a certificate shows it each time, though it keeps what TLS gave it to save the trouble."""
+        context = ssl.create_default_context(cafile=certificates.ca())
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            context.maximum_version = version
+            first = self.shaken(context, None)
+            self.assertEqual((version.name, False), (str(first.version()).replace(".", "_"), first.session_reused))
+            self.assertFalse(self.shaken(context, first.session).session_reused)
+
+    def shaken(self, context: ssl.SSLContext, session: ssl.SSLSession | None) -> ssl.SSLObject:
+        """The client's end after a handshake and a few words."""
+        to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+        client = context.wrap_bio(to_client, to_server, server_hostname="localhost", session=session)
+        end = SSL.Connection(server(certificates.node("localhost"))(), None)
+        end.set_app_data(SimpleNamespace(host=None, hands_shaken=lambda: None))
+        end.set_accept_state()
+        for _ in range(3):
+            with contextlib.suppress(ssl.SSLWantReadError):
+                client.do_handshake()
+            if to_server.pending:
+                end.bio_write(to_server.read())
+            with contextlib.suppress(SSL.WantReadError):
+                end.do_handshake()
+                end.send(b"words")
+            with contextlib.suppress(SSL.WantReadError):
+                to_client.write(end.bio_read(65536))
+        self.assertIn(b"words", client.read(100))
+        return client
 
 
 class RightTests(TlsTestCase):
@@ -72,6 +109,25 @@ class RightTests(TlsTestCase):
         ends.server.transport.loseConnection()  # type: ignore[union-attr]
         ends.flush()
         self.assertEqual((b"last words", True), (ends.client.received, ends.is_over))
+
+    def test_closing_does_not_wait_for_who_hangs(self) -> None:
+        """TLS wants a last word from both; a program that has done its work must end all the same."""
+        ends = self.ends(server(certificates.node("localhost")), dialler())
+        ends.client.transport.loseConnection()  # type: ignore[union-attr]
+        self.assertFalse(ends.near.disconnecting)
+        ends.clock.advance(TLS_CLOSE_TIMEOUT_SECONDS)
+        self.assertTrue(ends.near.was_aborted)
+
+    def test_a_small_message_leaves_at_once(self) -> None:
+        """Twisted would have it wait for more until the reactor's next turn, and the other end waits for it."""
+        ends = self.ends(server(certificates.node("localhost")), dialler())
+        ends.client.say(b"hello")
+        self.assertEqual([], ends.near.stream)
+        send_now(ends.client.transport)
+        self.assertNotEqual([], ends.near.stream)
+        ends.near.stream.clear()
+        send(ends.client.transport, b"and more")
+        self.assertNotEqual([], ends.near.stream)
 
     def test_aborting_twice_and_after_the_end(self) -> None:
         """As timers do."""
