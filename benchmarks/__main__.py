@@ -1,18 +1,19 @@
-"""`python -m benchmarks compare|writes|failover|stability|restart|watches`: the figures that docs/performance.md quotes."""
+"""`python -m benchmarks --help`: one command for each of the figures that docs/performance.md quotes."""
 
 from __future__ import annotations
 
 import argparse
 import http.client
-import os
 import statistics
-import subprocess
 import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.appends import appends
 from benchmarks.compare import compare
 from benchmarks.load import Figure, sequential_posts, wrk
+from benchmarks.million import million
+from benchmarks.processes import cpu_seconds, disk_mib, resident_mib
 from benchmarks.watchers import watching
 from hraft.kv.commands import Set, encode_command
 from hraft.raft.entry import Entry, EntryKind
@@ -36,7 +37,7 @@ def writes(cluster: Cluster, arguments: argparse.Namespace) -> None:
     _print("GET /key/key-1?level=linearizable, 64 clients", wrk(leader, 64, arguments.seconds, path, is_post=False))
     for node in cluster.nodes:
         assert node.process is not None
-        print(f"{node.name}: {_resident_mib(node.process.pid):.0f} MiB resident")
+        print(f"{node.name}: {resident_mib(node.process.pid):.0f} MiB resident")
 
 
 def failover(cluster: Cluster, arguments: argparse.Namespace) -> None:
@@ -72,16 +73,11 @@ def watches(cluster: Cluster, arguments: argparse.Namespace) -> None:
     for turn in range(1, 4):
         for kind in ("none", "idle", "busy"):
             with watching(leader, arguments.watchers, kind):
-                began_seconds = _cpu_seconds(leader.process.pid)
+                began_seconds = cpu_seconds(leader.process.pid)
                 figure = wrk(leader, 64, arguments.seconds)
-                cpu_us = 1e6 * (_cpu_seconds(leader.process.pid) - began_seconds) / (figure.per_second * arguments.seconds)
+                cpu_us = 1e6 * (cpu_seconds(leader.process.pid) - began_seconds) / (figure.per_second * arguments.seconds)
                 _print(f"turn {turn}: POST /key, 64 clients, watchers: {kind}, {cpu_us:.0f} us of CPU each", figure)
-        print(f"{_resident_mib(leader.process.pid):.0f} MiB resident", flush=True)
-
-
-def _cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        print(f"{resident_mib(leader.process.pid):.0f} MiB resident", flush=True)
 
 
 def _takes(node: Node, key: str) -> bool:
@@ -105,14 +101,14 @@ def restart(cluster: Cluster, arguments: argparse.Namespace) -> None:
     node = cluster.node("--snapshot-entries", str(10 * arguments.entries))
     began = time.monotonic()
     _fill(node, arguments.entries)
-    print(f"{arguments.entries} entries written in {time.monotonic() - began:.0f} s, {_disk_mib(node.directory):.0f} MiB on disk")
+    print(f"{arguments.entries} entries written in {time.monotonic() - began:.0f} s, {disk_mib(node.directory):.0f} MiB on disk")
     for number in range(3):
         began = time.monotonic()
         node.start().wait_until_started()
         wait_until(lambda: node.get("key-99999"), "the last key is there")
         print(f"restart {number + 1}: {time.monotonic() - began:.2f} s until the last key is there", flush=True)
         assert node.process is not None
-        print(f"{_resident_mib(node.process.pid):.0f} MiB resident after it")
+        print(f"{resident_mib(node.process.pid):.0f} MiB resident after it")
         node.kill()
 
 
@@ -137,23 +133,17 @@ def _entry(index: int) -> Entry:
     return Entry(index, 1, EntryKind.COMMAND, encode_command(command))
 
 
-def _resident_mib(pid: int) -> float:
-    """What `ps` calls rss."""
-    return int(subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, text=True, check=True).stdout) / 1024
-
-
-def _disk_mib(directory: Path) -> float:
-    return sum(path.stat().st_size for path in directory.rglob("*") if path.is_file()) / 2**20
-
-
 def _print(what: str, figure: Figure) -> None:
     failed = f", {figure.failed_count} FAILED" if figure.failed_count else ""
     print(f"{what}: {figure.per_second:.0f}/s, median {figure.median_ms:.2f} ms, p99 {figure.p99_ms:.2f} ms{failed}", flush=True)
 
 
+_COMMANDS = {each.__name__: each for each in (writes, failover, stability, restart, watches, million, appends)}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("what", choices=["compare", "writes", "failover", "stability", "restart", "watches"])
+    parser.add_argument("what", choices=["compare", *_COMMANDS])
     parser.add_argument("--nodes", type=int, default=3, help="how many nodes the cluster has")
     parser.add_argument("--seconds", type=float, default=10.0, help="how long each load lasts")
     parser.add_argument("--count", type=int, default=3000, help="how many writes one after the other")
@@ -161,11 +151,13 @@ def main() -> None:
     parser.add_argument("--watchers", type=int, default=1000, help="how many watch")
     parser.add_argument("--minutes", type=float, default=2.0, help="how long the full load lasts")
     parser.add_argument("--entries", type=int, default=1_000_000, help="how many entries the log gets")
+    parser.add_argument("--keys", type=int, default=1_000_000, help="million: how many keys")
+    parser.add_argument("--value-bytes", type=int, default=32, help="million: how long each value is")
     parser.add_argument("--reactor", default="default", help="as the option of `twist`")
     parser.add_argument("--systems", default="hraft,etcd", help="compare: hraft, etcd, or commits of this repository")
     parser.add_argument("--loads", default="write,read,stale read,linearizable read", help="compare: which of these")
     parser.add_argument("--clients", default="1,16,64,256", help="compare: how many at once")
-    parser.add_argument("--rounds", type=int, default=5, help="compare: how often each system has its turn")
+    parser.add_argument("--rounds", type=int, default=5, help="compare, million: how often each system has its turn")
     parser.add_argument("--json", help="compare: write all figures to this file")
     parser.add_argument("--plot", help="compare: draw the medians into this PNG")
     parser.add_argument("--directory", help="where the data directories go: a real disk, not tmpfs")
@@ -176,7 +168,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=arguments.directory) as folder:
         cluster = Cluster(Path(folder), arguments.reactor)
         try:
-            globals()[arguments.what](cluster, arguments)
+            _COMMANDS[arguments.what](cluster, arguments)
         finally:
             cluster.close()
 

@@ -16,6 +16,7 @@ import time
 from abc import ABC, abstractmethod
 from pathlib import Path
 
+from benchmarks.processes import cpu_seconds, resident_mib
 from tests.process.cluster import free_ports
 
 #: A machine that is busy with other things may take long to start three nodes.
@@ -57,14 +58,11 @@ class System(ABC):
 
     def cpu_seconds(self) -> float:
         """What all nodes together have used of the processors so far."""
-        ticks = os.sysconf("SC_CLK_TCK")
-        fields = [Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split() for process in self.processes]
-        return sum(int(each[11]) + int(each[12]) for each in fields) / ticks
+        return sum(cpu_seconds(process.pid) for process in self.processes)
 
     def resident_mib(self) -> float:
         """Of the node that uses most memory."""
-        sizes = [int(Path(f"/proc/{process.pid}/statm").read_text().split()[1]) for process in self.processes]
-        return max(sizes) * os.sysconf("SC_PAGE_SIZE") / 2**20
+        return max(resident_mib(process.pid) for process in self.processes)
 
     def _run(self, name: str, command: list[str], environment: dict[str, str]) -> None:
         with (self.folder / f"{name}.log").open("ab") as log:

@@ -30,6 +30,7 @@ from hraft.leases import LeaseClock
 from hraft.node_certificates import NodeCertificates
 from hraft.peers.transport import AmpTransport
 from hraft.process import OneThread, end_at_once, files_count, use_monotonic_time
+from hraft.reactor_stalls import ReactorStalls
 from hraft.scheduled_backups import ScheduledBackups
 from hraft.service import Applied, NodeService
 from hraft.settings import NodeSettings
@@ -37,6 +38,7 @@ from hraft.storage.directory import DataDirectory, Identity
 from hraft.storage.durable import DurableStorage
 from hraft.storage.files import LocalFileSystem, disk_use
 from hraft.storage.memory import MemoryStorage
+from hraft.unhurried import unhurried
 from hraft.waiting_room import RaftPort, WaitingRoom
 from hraft.web.figures import Figures
 from hraft.web.guard import Guard
@@ -73,6 +75,8 @@ class HraftService(Service):
         self.leases: LeaseClock | None = None
         #: Of TLS: `live` says when they end, `reload()` takes in changed files.
         self.certificates = NodeCertificates(reactor, settings)
+        #: How long the reactor is held up while this service runs.
+        self.stalls = ReactorStalls(reactor)
         self._reactor = reactor
         self._state_machine = KeyValueStore() if state_machine is None else state_machine
         self._halt = halt
@@ -138,6 +142,7 @@ class HraftService(Service):
         self._coming_in.addCallbacks(self._has_come_in, self._could_not_come_in)
         self._backups.startService()
         self.certificates.start()
+        self.stalls.start()
 
     def _open_directory(self) -> Identity | None:
         """Whose the directory is: this node's, or nobody's yet. A node that was not given an id has the one it had before."""
@@ -217,7 +222,7 @@ class HraftService(Service):
     def _storage(self, cluster_id: str) -> Storage:
         if self._directory is None:
             return MemoryStorage(cluster_id)
-        return DurableStorage(LocalFileSystem(self._disk_tally), self._directory.path, cluster_id)
+        return DurableStorage(LocalFileSystem(self._disk_tally), self._directory.path, cluster_id, pace=unhurried)
 
     def _refuse_a_forgotten_start(self) -> None:
         """An identity without a log: this node was stopped between its first two writes, or somebody removed its log.
@@ -264,6 +269,7 @@ class HraftService(Service):
             self._coming_in.cancel()
         self._backups.stopService()
         self.certificates.stop()
+        self.stalls.stop()
         http, raft = self._listeners
         await http.stop()
         drained = self._site.drained()

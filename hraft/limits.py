@@ -172,6 +172,13 @@ APPLY_LAG_ENTRIES_COUNT = 50_000
 #: What one turn of the reactor applies at most; whichever is reached first.
 APPLY_TURN_ENTRIES_COUNT = 2_000
 APPLY_TURN_SECONDS = 0.005
+#: Work in the background that needs the interpreter gives way after so much of it, for so many times as long.
+BACKGROUND_BURST_SECONDS = 0.0005
+BACKGROUND_REST_RATIO = 4
+#: How often is looked at whether the reactor is held up, what counts as that, and what is logged.
+STALL_LOOK_SECONDS = 0.02
+STALL_SECONDS = 0.05
+STALL_TOLD_SECONDS = 0.5
 STORAGE_RETRY_SECONDS = 1.0
 SNAPSHOT_RETRY_SECONDS = 10.0
 #: A chunk that is not answered is sent again after the first, and the transfer is given up after the second.

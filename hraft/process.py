@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from queue import SimpleQueue
-from threading import Thread
 from typing import Any, NoReturn
 
 from twisted.internet.defer import Deferred, fail
@@ -22,6 +21,7 @@ from twisted.python.failure import Failure
 from twisted.python.runtime import seconds as wall_clock_seconds
 
 from hraft.log_file import has_room
+from hraft.unhurried import BackgroundThread
 
 #: What select(2) can look at, whatever the process may open: FD_SETSIZE.
 _SELECT_FILES_COUNT = 1024
@@ -98,7 +98,7 @@ class OneThread:
     def __init__(self, reactor: Any, name: str) -> None:
         self._reactor = reactor
         self._name = name
-        self._thread: Thread | None = None
+        self._thread: BackgroundThread | None = None
         self._jobs: SimpleQueue[tuple[Callable[..., Any], tuple[Any, ...], Deferred[Any]] | None] = SimpleQueue()
         self._is_stopped = False
 
@@ -107,7 +107,7 @@ class OneThread:
         if self._is_stopped:
             return fail(RuntimeError(f"the thread {self._name!r} was stopped"))
         if self._thread is None:
-            self._thread = Thread(target=self._work, name=self._name, daemon=True)
+            self._thread = BackgroundThread(target=self._work, name=self._name, daemon=True)
             self._thread.start()
         answer: Deferred[Any] = Deferred()
         self._jobs.put((function, arguments, answer))

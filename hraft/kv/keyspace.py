@@ -11,6 +11,7 @@ from itertools import islice
 from sortedcontainers import SortedList
 
 from hraft.kv.bounds import DEFAULTS, StoreLimits
+from hraft.kv.earlier import EarlierRecords, Looks
 from hraft.kv.history import Event, History
 from hraft.kv.leases import Leases
 from hraft.kv.records import KeyValue, Record
@@ -27,6 +28,7 @@ class Keyspace:
         self.leases = Leases()
         self.history = History(store_limits=store_limits)
         self._events: list[Event] = []
+        self._looks = Looks()
 
     # --- reading ---------------------------------------------------------------------------------
 
@@ -54,6 +56,10 @@ class Keyspace:
             return int(start in self.records)
         return self.count(start, end if end != TO_THE_LAST else None)
 
+    def records_as_of_now(self) -> EarlierRecords:
+        """The records as they are, whatever becomes of them. Copies nothing."""
+        return self._looks.begin(self.records)
+
     # --- changing one key ------------------------------------------------------------------------
 
     def set(self, key: bytes, value: bytes) -> None:
@@ -74,6 +80,8 @@ class Keyspace:
             record = Record(value, previous.create_revision, revision, previous.version + 1, lease)
             if previous.lease:
                 self.leases.detach(key, previous.lease)
+            if self._looks:
+                self._looks.put_by(key, previous)
         self.records[key] = record
         if lease:
             self.leases.attach(key, lease)
@@ -121,7 +129,10 @@ class Keyspace:
         return self.revision
 
     def _taken(self, key: bytes) -> KeyValue:
-        record = self.records.pop(key)
+        record = self.records[key]
+        if self._looks:
+            self._looks.put_by(key, record)
+        del self.records[key]
         if record.lease:
             self.leases.detach(key, record.lease)
         self._events.append(Event(key, None, record, self.revision + 1))

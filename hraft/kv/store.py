@@ -68,7 +68,7 @@ class KeyValueStore:
         return self._apply(index, decoded)
 
     def snapshot(self) -> Iterable[bytes]:
-        """The lines of the present state. Copies references at once; encodes each line only when it is asked for."""
+        """The lines of the present state. Copies the keys' references at once; encodes each line only when it is asked for."""
         return encode_lines(State(self._keyspace, self._sessions))
 
     def restored(self, lines: Iterable[bytes]) -> KeyValueStore:

@@ -6,7 +6,7 @@ newest snapshot, or one that the snapshot makes void. docs/disk-format.md tells 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 
 from hraft import limits
@@ -32,15 +32,18 @@ class DurableStorage:
         cluster_id: str,
         segment_bytes: int = limits.SEGMENT_BYTES,
         padding_bytes: int = limits.SEGMENT_PADDING_BYTES,
+        pace: Callable[[Iterable[bytes]], Iterator[bytes]] = iter,
     ) -> None:
+        """`pace` passes on the lines of snapshots that are written or read, as fast as is good for others on the machine."""
         self._file_system = file_system
         self._path = path
         self._cluster_id = cluster_id
         self._log_path = f"{path}/log"
         self._segment_bytes = segment_bytes
         self._padding_bytes = padding_bytes
+        self._pace = pace
         self._fail_stop = FailStop()
-        self._snapshots = Snapshots(file_system, f"{path}/snapshots", cluster_id, self._fail_stop)
+        self._snapshots = Snapshots(file_system, f"{path}/snapshots", cluster_id, self._fail_stop, pace)
         self._journal: Journal | None = None
 
     def recover(self) -> Recovered:
@@ -82,10 +85,10 @@ class DurableStorage:
 
     def write_snapshot(self, snapshot: Snapshot, lines: Iterable[bytes]) -> None:
         with self._fail_stop:
-            self._snapshots.write(snapshot, lines)
+            self._snapshots.write(snapshot, self._pace(lines))
 
     def encode_snapshot(self, snapshot: Snapshot, lines: Iterable[bytes]) -> Iterator[bytes]:
-        return encode(snapshot, self._cluster_id, lines)
+        return encode(snapshot, self._cluster_id, self._pace(lines))
 
     def read_snapshot(self, snapshot: Snapshot) -> AbstractContextManager[Iterator[bytes]]:
         return self._snapshots.read(snapshot)

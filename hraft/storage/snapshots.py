@@ -40,11 +40,19 @@ class FoundSnapshots:
 class Snapshots:
     """All snapshots of one node. May be used by several threads at once."""
 
-    def __init__(self, file_system: FileSystem, directory: str, cluster_id: str, fail_stop: FailStop) -> None:
+    def __init__(
+        self,
+        file_system: FileSystem,
+        directory: str,
+        cluster_id: str,
+        fail_stop: FailStop,
+        pace: Callable[[Iterable[bytes]], Iterator[bytes]] = iter,
+    ) -> None:
         self._file_system = file_system
         self._directory = directory
         self._cluster_id = cluster_id
         self._fail_stop = fail_stop
+        self._pace = pace
         self._lock = RLock()
         #: What follows is changed, and names are used to open files, under the lock only. Names are in order of age.
         self._names: list[str] = []
@@ -137,7 +145,7 @@ class Snapshots:
             with self._fail_stop:
                 layout = read_layout(file.read, file.size(), file.path)
                 check_identity(layout, snapshot, self._cluster_id, file.path)
-            yield self._guarded(read_lines(file.read, layout, file.path))
+            yield self._pace(self._guarded(read_lines(file.read, layout, file.path)))
         finally:
             file.close()
 

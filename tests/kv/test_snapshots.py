@@ -1,12 +1,15 @@
 """A store's snapshot: taken at once, read later, restored exactly, and refused when damaged."""
 
+import gc
 import json
+from itertools import islice
+from random import Random
 from unittest import TestCase
 
 import pytest
 
 from hraft.errors import LogCorrupted
-from hraft.kv.commands import Delete, Set, encode_command
+from hraft.kv.commands import Delete, Set, SetMany, encode_command
 from hraft.kv.store import KeyValueStore
 
 HEADER = b'{"store":1,"revision":3,"keys":2}'
@@ -106,6 +109,43 @@ class SnapshotTests(TestCase):
         store.apply(4, encode_command(Delete(b"b")))
         store.apply(5, encode_command(Set(b"c", b"now")))
         self.assertEqual(expected, [first, *lines])
+
+    def test_a_snapshot_is_the_state_at_its_moment_wherever_it_is_read(self) -> None:
+        """Records are not copied but put by when they change: between any two lines, and for several snapshots."""
+        for seed in range(40):
+            chance, store = Random(seed), KeyValueStore()
+
+            def change(chance: Random = chance, store: KeyValueStore = store) -> None:
+                key = b"%d" % chance.randrange(12)
+                pairs = ((key, chance.randbytes(2)), (key + b"x", b"b"))
+                command = chance.choice([Set(key, chance.randbytes(3)), Delete(key), SetMany(pairs)])
+                store.apply(1, encode_command(command))
+
+            for _ in range(20):
+                change()
+            snapshots = []
+            for _ in range(3):
+                expected = list(store.snapshot())
+                snapshots.append((expected, iter(store.snapshot()), []))
+                change()
+            while any(len(got) < len(expected) for expected, _, got in snapshots):
+                _, lines, got = chance.choice(snapshots)
+                got.extend(islice(lines, 1))
+                change()
+            for expected, _, got in snapshots:
+                self.assertEqual(expected, got, seed)
+
+    def test_records_are_put_by_for_as_long_as_somebody_reads(self) -> None:
+        """A snapshot that was written, or given up, must not cost memory for ever."""
+        store = KeyValueStore()
+        store.apply(1, encode_command(Set(b"a", b"then")))
+        lines = iter(store.snapshot())
+        next(lines)
+        looks = store._keyspace._looks
+        del lines
+        gc.collect()  # PyPy counts no references.
+        store.apply(2, encode_command(Set(b"a", b"now")))
+        self.assertEqual(0, len(looks))
 
     def test_nothing_is_encoded_before_it_is_asked_for(self) -> None:
         """`snapshot` is called in the reactor thread, which may not be held up by a million keys."""
