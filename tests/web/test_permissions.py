@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from twisted.trial.unittest import SynchronousTestCase
@@ -14,6 +16,8 @@ from web_doubles import HAS_FRONT, Served
 from hraft.web.dashboard.page import FILES
 from hraft.web.openapi import STREAMS
 from hraft.web.permissions import Need
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "security.md"
 
 ALL = frozenset(EVERYBODY)
 USERS = ALL - {"nobody", "wrong"}
@@ -183,6 +187,17 @@ class TableTests(SynchronousTestCase):
     def test_every_stream_is_in_the_list(self) -> None:
         """Who may see it is said there, and what is not there is nobody's."""
         self.assertEqual(sorted(route.path for route in STREAMS), sorted(Served().site.resource._streams))  # type: ignore[attr-defined]
+
+    def test_the_page_has_the_table(self) -> None:
+        """What docs/security.md says of each route is what the table says: its role, and whether it is a matter of keys."""
+        rows = re.findall(r"^\| `([A-Z]+) (\S+)` \| (\w+) \| (.+) \|$", PAGE.read_text("utf-8"), re.MULTILINE)
+        found = [(method, path, role, keys != "-") for method, path, role, keys in rows]
+        words = {Need.NOTHING: "none", Need.READ: "read", Need.WRITE: "write", Need.ADMIN: "admin"}
+        expected = [
+            (route.method.decode(), route.path.decode(), words[route.needs.need], route.needs.touches is not None)
+            for route in (*Served().api.table, *STREAMS)
+        ]
+        self.assertEqual(sorted(expected), sorted(found))
 
     @pytest.mark.scenario("O8")
     def test_o8_everybody_at_every_route(self) -> None:
