@@ -6,23 +6,26 @@ The second of the two phases. Liveness is judged here only, since under faults n
 from __future__ import annotations
 
 import gc
+from collections.abc import Sequence
 
 from twisted.python.failure import Failure
 
 from hraft.errors import NotLeader, OutcomeUnknown, ProposalDropped
 from hraft.kv.commands import Set, encode_command
+from hraft.kv.results import Transacted, Written
 from hraft.kv.store import KeyValueStore
 from hraft.raft.entry import EntryKind
 from hraft.service import Applied
 from hraft.simulation.bit_rot import look_at_damage
 from hraft.simulation.disk_truth import StorageWatcher, WatchedStorage
-from hraft.simulation.history import Kind, Outcome
+from hraft.simulation.history import Kind, Operation, Outcome
 from hraft.simulation.life import CLUSTER_ID
-from hraft.simulation.linearizability import Verdict, check
+from hraft.simulation.linearizability import Verdict
 from hraft.simulation.node import SimulatedNode
 from hraft.simulation.oracle import Attempt
 from hraft.simulation.story import Violation
 from hraft.simulation.watcher import look_at_watchers
+from hraft.simulation.witness import Witness, judge
 from hraft.simulation.world import World
 
 #: From the end of all faults to a cluster in which everybody agrees: a snapshot or two may have to travel.
@@ -50,9 +53,23 @@ def end(world: World) -> None:
     world.run(0.0)
     if world.is_store:
         world.oracle.finish()
-        judgement = check(world.history.operations())
+        operations = world.history.operations()
+        judgement = judge(operations, _witness(world, operations))
         if judgement.verdict is not Verdict.LEGAL:
             raise Violation(f"the history is {judgement.verdict.value}", judgement.story())
+
+
+def _witness(world: World, operations: Sequence[Operation]) -> Witness:
+    """With what the log says of the writes, too. Of those with unknown outcome only what changed something is of interest."""
+    for attempt in world.oracle.attempts():
+        if attempt.token is None or attempt.index is None:
+            continue
+        result = world.ledger.result_at(attempt.index)
+        changed = isinstance(result, Written) or (isinstance(result, Transacted) and result.succeeded)
+        operation = operations[attempt.token]
+        if operation.outcome is Outcome.OK or (changed and operation.kind is not Kind.GET):
+            world.witness.took_effect(attempt.token, attempt.index)
+    return world.witness
 
 
 def is_settled(world: World) -> bool:
@@ -84,8 +101,8 @@ def _write(world: World) -> None:
 
 
 def _is_written(world: World, node: SimulatedNode, value: str, deadline: float) -> bool:
-    attempt = world.oracle.attempt("end", encode_command(Set(b"end", value.encode())))
     token = world.history.invoke("end", Kind.SET, b"end", values=[value])
+    attempt = world.oracle.attempt("end", encode_command(Set(b"end", value.encode())), token=token)
     assert node.life is not None
     node.life.process.callLater(0, _submit, world, node, attempt)
     what = f"a write through {node.node_id} is acknowledged"

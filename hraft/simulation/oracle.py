@@ -7,6 +7,7 @@ A numbered write may be committed again and again, as often as it was asked for;
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +28,8 @@ class Attempt:
     command: bytes
     #: Whether it is numbered, so that asking for it again does no harm; and how often it was asked for.
     is_repeatable: bool = False
+    #: What the history calls it, if it knows of it.
+    token: int | None = None
     tries_count: int = 1
     outcome: Outcome | None = None
     #: Where it was committed first, as far as the cluster has shown.
@@ -48,11 +51,11 @@ class Oracle:
         self._answered: list[Attempt] = []
         self.acknowledged_count = 0
 
-    def attempt(self, client: str, command: bytes, is_repeatable: bool = False) -> Attempt:
+    def attempt(self, client: str, command: bytes, is_repeatable: bool = False, token: int | None = None) -> Attempt:
         """A client is about to ask for this. No two commands may be equal."""
         if command in self._attempts:
             raise ValueError(f"{command!r} was asked for before")
-        attempt = self._attempts[command] = Attempt(client, command, is_repeatable)
+        attempt = self._attempts[command] = Attempt(client, command, is_repeatable, token)
         return attempt
 
     def asked_again(self, attempt: Attempt) -> None:
@@ -125,6 +128,10 @@ class Oracle:
         if attempt.told_result != first:
             raise Violation("a repetition gets the first answer", f"{attempt.command!r}: {attempt.told_result}, first {first}")
         self._marks.hit("a repeated write got its first answer")
+
+    def attempts(self) -> Iterable[Attempt]:
+        """All of them."""
+        return self._attempts.values()
 
     def finish(self) -> None:
         """When all is over: what became of the unknown ones."""

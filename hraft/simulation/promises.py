@@ -35,7 +35,11 @@ class Promises:
         """Judge one message as it leaves. Raises Violation."""
         message, truth = envelope.message, node.truth
         if message.term < truth.hard_state.term:
-            return  # Of a reign that is over for this node: nobody can be elected or commit by it.
+            # Of a reign that is over for this node, whose disk keeps it from promising anything more in it. A vote counts all
+            # the same, where its candidate does not know yet.
+            if isinstance(message, RequestVoteResponse) and message.vote_granted:
+                self._voted(node, message.term, envelope.to)
+            return
         if isinstance(message, AppendEntries):
             if message.term > truth.hard_state.term:
                 raise _broken("a leader's term is on its disk", node, envelope)
@@ -44,9 +48,11 @@ class Promises:
                 self._has_acknowledged(node, message.match_index, envelope)
         elif isinstance(message, RequestVoteResponse):
             if message.vote_granted:
-                self._voted(node, message.term, envelope.to, envelope)
+                self._voted(node, message.term, envelope.to)
+                self._is_on_disk(node, message.term, envelope.to, envelope)
         elif isinstance(message, RequestVote):
-            self._voted(node, message.term, node.node_id, envelope)
+            self._voted(node, message.term, node.node_id)
+            self._is_on_disk(node, message.term, node.node_id, envelope)
             self._has_log(node, message, envelope)
         elif isinstance(message, PreVote):
             self._has_log(node, message, envelope)
@@ -59,12 +65,14 @@ class Promises:
         """Whether that node said so, in whatever life of its."""
         return self._votes.get((node_id, term)) == candidate
 
-    def _voted(self, node: SimulatedNode, term: int, candidate: str, envelope: Envelope | ChunkEnvelope) -> None:
+    def _voted(self, node: SimulatedNode, term: int, candidate: str) -> None:
         if node.is_wiped:
-            raise _broken("a node that forgot its promises does not vote", node, envelope)
+            raise Violation("a node that forgot its promises does not vote", f"{node.node_id}: {candidate}, term {term}")
         before = self._votes.setdefault((node.node_id, term), candidate)
         if before != candidate:
             raise Violation("one vote a term", f"{node.node_id} voted for {before} and for {candidate} in term {term}")
+
+    def _is_on_disk(self, node: SimulatedNode, term: int, candidate: str, envelope: Envelope | ChunkEnvelope) -> None:
         if node.truth.hard_state != HardState(term, candidate):
             raise _broken("a vote is on disk before it is given", node, envelope)
 

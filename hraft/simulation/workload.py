@@ -116,7 +116,7 @@ class Client:
         # Reads, deletes and sessions have no value that tells them from others.
         self._count += 1
         command = unlike_any_other(command, f"{self.name}-{self._count}")
-        return self._world.oracle.attempt(self.name, command, is_repeatable)
+        return self._world.oracle.attempt(self.name, command, is_repeatable, self._token)
 
     def _ask(self, node: SimulatedNode) -> None:
         assert node.life is not None
@@ -254,6 +254,7 @@ class Client:
         assert isinstance(store, KeyValueStore)
         answer = read(store, self._asking, self._world.shape.tells_revisions)
         self._known.update(zip(self._asking.keys, answer, strict=True))
+        self._world.witness.saw(self._token, node.service.status().applied_index)
         self._world.history.done(self._token, answer)
         self._heard()
 

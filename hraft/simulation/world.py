@@ -39,6 +39,7 @@ from hraft.simulation.safety import Safety
 from hraft.simulation.shape import Shape
 from hraft.simulation.story import Story, Violation
 from hraft.simulation.watcher import Watcher
+from hraft.simulation.witness import Witness
 from hraft.simulation.workload import Client
 
 FORM_SECONDS = 60.0
@@ -75,6 +76,7 @@ class World:
         self.oracle = Oracle(self.marks)
         self.lease_judge = LeaseJudge(self)
         self.history = History(self.clock.seconds)
+        self.witness = Witness()
         self.promises = Promises(self.nodes)
         self.safety = Safety(self.nodes, self.ledger, self.promises, self.marks)
         self.violation: Violation | None = None

@@ -6,6 +6,7 @@ from dataclasses import replace
 from unittest import TestCase
 from unittest.mock import patch
 
+import msgspec
 from twisted.internet.defer import fail
 
 from hraft.errors import ChangeRefused
@@ -184,7 +185,7 @@ class WorldTests(TestCase):
     def test_an_entry_exchanged(self) -> None:
         """A follower's log in memory changes its mind about what is committed."""
         entries = self.follower.state.log._entries
-        entries[-1] = replace(entries[-1], command=b'"other"')
+        entries[-1] = msgspec.structs.replace(entries[-1], command=b'"other"')
         self.assertRegex(self.complaint(), "Log Matching|committed entries never change")
 
     def test_a_term_that_falls(self) -> None:
@@ -267,6 +268,15 @@ class WorldTests(TestCase):
         with self.assertRaisesRegex(Violation, "one vote a term"):
             world.promises.check(self.follower, Envelope(node_id, "y", RequestVoteResponse(50, True)))
 
+    def test_a_vote_that_leaves_late(self) -> None:
+        """The voter knows a later term by then; a candidate that does not may still win by it (seed 610859)."""
+        world, node_id = self.cluster.world, self.follower.node_id
+        self.follower.truth.hard_state = HardState(51, None)
+        world.promises.check(self.follower, Envelope(node_id, "x", RequestVoteResponse(50, True)))
+        self.assertTrue(world.promises.has_voted(node_id, 50, "x"))
+        with self.assertRaisesRegex(Violation, "one vote a term"):
+            world.promises.check(self.follower, Envelope(node_id, "y", RequestVoteResponse(50, True)))
+
     def test_a_disk_that_lost_a_save(self) -> None:
         """What a start finds is not what was saved."""
         self.cluster.crash(self.follower.node_id)
@@ -276,7 +286,7 @@ class WorldTests(TestCase):
 
     def test_a_joiner_told_too_early(self) -> None:
         """It would serve as a voter of a cluster that may yet forget it."""
-        with patch("hraft.service.joining.Joining._is_committed_voter", return_value=True):
+        with patch("hraft.service.joining.Joining._role_of", return_value="voter"):
             self.cluster.join()
             self.assertIn("a joiner is told what is committed", self.complaint())
 
