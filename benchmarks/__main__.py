@@ -11,6 +11,8 @@ from pathlib import Path
 
 from benchmarks.appends import appends
 from benchmarks.compare import compare
+from benchmarks.fairness import fairness
+from benchmarks.floor import measure_floor
 from benchmarks.load import Figure, sequential_posts, wrk
 from benchmarks.million import million
 from benchmarks.processes import cpu_seconds, disk_mib, resident_mib
@@ -24,14 +26,24 @@ from hraft.storage.durable import DurableStorage
 from hraft.storage.files import LocalFileSystem
 from tests.process.cluster import Cluster, Node, wait_until
 
+_WRITE = '{"key-1":"a value of thirty-two bytes, yes."}'
+
 
 def writes(cluster: Cluster, arguments: argparse.Namespace) -> None:
     """Latency of one client, throughput of many, with reads beside."""
     leader = cluster.start(arguments.nodes)[0]
     sequential_posts(leader, 300)
-    _print("POST /key, 1 client, one after the other", sequential_posts(leader, arguments.count))
+    floor, alone = measure_floor(arguments.directory), sequential_posts(leader, arguments.count)
+    _print("POST /key, 1 client, one after the other", alone)
+    print(f"physical limit: {floor}; {floor.share(alone.median_ms):.0%} of the median of one client")
     for clients in (1, 16, 64, 256):
-        _print(f"POST /key, {clients} clients", wrk(leader, clients, arguments.seconds))
+        before = _cpu_seconds_of_all(cluster)
+        figure = wrk(leader, clients, arguments.seconds)
+        cpu_ms = 1e6 * (_cpu_seconds_of_all(cluster) - before) / (figure.per_second * arguments.seconds)
+        _print(f"POST /key, {clients} clients, {cpu_ms:.0f} ms of CPU of all nodes per 1,000 writes", figure)
+    print(f"POST /key: {fairness(leader.http_port, 'POST /key', _WRITE, 256, arguments.seconds)}", flush=True)
+    bulk = sequential_posts(leader, 200, keys=1000)
+    _print(f"POST /key of 1,000 keys, 1 client, {1000 * bulk.per_second:,.0f} keys/s", bulk)
     _print("GET /key/key-1, 64 clients", wrk(leader, 64, arguments.seconds, "/key/key-1", is_post=False))
     path = "/key/key-1?level=linearizable"
     _print("GET /key/key-1?level=linearizable, 64 clients", wrk(leader, 64, arguments.seconds, path, is_post=False))
@@ -78,6 +90,10 @@ def watches(cluster: Cluster, arguments: argparse.Namespace) -> None:
                 cpu_us = 1e6 * (cpu_seconds(leader.process.pid) - began_seconds) / (figure.per_second * arguments.seconds)
                 _print(f"turn {turn}: POST /key, 64 clients, watchers: {kind}, {cpu_us:.0f} us of CPU each", figure)
         print(f"{resident_mib(leader.process.pid):.0f} MiB resident", flush=True)
+
+
+def _cpu_seconds_of_all(cluster: Cluster) -> float:
+    return sum(cpu_seconds(node.process.pid) for node in cluster.nodes if node.process is not None)
 
 
 def _takes(node: Node, key: str) -> bool:
@@ -135,7 +151,8 @@ def _entry(index: int) -> Entry:
 
 def _print(what: str, figure: Figure) -> None:
     failed = f", {figure.failed_count} FAILED" if figure.failed_count else ""
-    print(f"{what}: {figure.per_second:.0f}/s, median {figure.median_ms:.2f} ms, p99 {figure.p99_ms:.2f} ms{failed}", flush=True)
+    times = f"median {figure.median_ms:.2f} ms, p99 {figure.p99_ms:.2f} ms ({figure.tail:.1f} x)"
+    print(f"{what}: {figure.per_second:.0f}/s, {times}{failed}", flush=True)
 
 
 _COMMANDS = {each.__name__: each for each in (writes, failover, stability, restart, watches, million, appends)}
@@ -158,6 +175,7 @@ def main() -> None:
     parser.add_argument("--loads", default="write,read,stale read,linearizable read", help="compare: which of these")
     parser.add_argument("--clients", default="1,16,64,256", help="compare: how many at once")
     parser.add_argument("--rounds", type=int, default=5, help="compare, million: how often each system has its turn")
+    parser.add_argument("--fairness", action="store_true", help="compare: and how the slowest of 256 clients fares in each round")
     parser.add_argument("--json", help="compare: write all figures to this file")
     parser.add_argument("--plot", help="compare: draw the medians into this PNG")
     parser.add_argument("--directory", help="where the data directories go: a real disk, not tmpfs")

@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from benchmarks.fairness import fairness
+from benchmarks.floor import Floor, measure_floor
 from benchmarks.load import Figure, wrk_script
 from benchmarks.plot import bars, save_png
 from benchmarks.systems import ROOT, Etcd, Hraft, System
@@ -23,6 +25,7 @@ from benchmarks.systems import ROOT, Etcd, Hraft, System
 KEYS_COUNT = 10_000
 VALUE = "a value of thirty-two bytes, yes."
 WARM_UP_SECONDS = 1.0
+FAIRNESS_CLIENTS_COUNT = 256
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,9 @@ def compare(arguments: argparse.Namespace) -> None:
                     for system in systems if number % 2 == 0 else reversed(systems):
                         rows.append(_measure(system, load, number, arguments.seconds))
                         print(_line(rows[-1]), flush=True)
+                for system in systems if arguments.fairness else ():
+                    print(f"round {number + 1}  {system.name}: {_fairness(system, arguments.seconds)}", flush=True)
+            floor = measure_floor(arguments.directory)
             memory = {system.name: round(system.resident_mib(), 1) for system in systems}
         finally:
             for system in systems:
@@ -111,9 +117,12 @@ def compare(arguments: argparse.Namespace) -> None:
     print("\n".join(table(rows, [load.name for load in loads], [system.name for system in systems])))
     print()
     print("\n".join(bars(_medians(rows))))
-    print("\nresident memory of the largest node, MiB: " + ", ".join(f"{name} {size}" for name, size in memory.items()))
+    print(f"\nphysical limit: {floor}")
+    print("\n".join(_shares(rows, floor)))
+    print("resident memory of the largest node, MiB: " + ", ".join(f"{name} {size}" for name, size in memory.items()))
     if arguments.json:
         document = {"rows": [asdict(row) for row in rows], "resident_mib": memory, "nodes": arguments.nodes}
+        document["floor"] = asdict(floor)
         Path(arguments.json).write_text(json.dumps(document, indent=1), "utf-8")
     if arguments.plot:
         save_png(_medians(rows), arguments.plot)
@@ -153,7 +162,7 @@ def _line(row: Row) -> str:
     failed = f"  {figure.failed_count} FAILED" if figure.failed_count else ""
     return (
         f"round {row.round + 1}  {row.system:12} {row.load:32} {figure.per_second:8.0f}/s  median {figure.median_ms:7.2f} ms  "
-        f"p99 {figure.p99_ms:7.2f} ms  {1000 * row.cpu_seconds_per_1000:6.0f} ms of CPU per 1,000{failed}"
+        f"p99 {figure.p99_ms:7.2f} ms ({figure.tail:.1f} x)  {1000 * row.cpu_seconds_per_1000:6.0f} ms of CPU per 1,000{failed}"
     )
 
 
@@ -169,22 +178,39 @@ def _medians(rows: list[Row]) -> dict[str, dict[str, float]]:
 def table(rows: list[Row], loads: list[str], systems: list[str]) -> Iterator[str]:
     """In Markdown: the medians of each system, and of the first one's ratios to the others, round by round, median and range."""
     first, *others = systems
-    heads = [f"{name}/s (p50, p99 ms)" for name in systems] + [f"{first} / {name}" for name in others]
+    heads = [f"{name}/s (p50, p99 ms; p99/p50; CPU ms per 1,000)" for name in systems] + [f"{first} / {name}" for name in others]
     yield f"| load | {' | '.join(heads)} |"
     yield "| --- " * (len(heads) + 1) + "|"
     for load in loads:
         cells = []
         for name in systems:
-            figures = [row.figure for row in rows if (row.load, row.system) == (load, name)]
+            mine = [row for row in rows if (row.load, row.system) == (load, name)]
+            figures = [row.figure for row in mine]
             failed = sum(figure.failed_count for figure in figures)
-            rate, median_ms, p99_ms = (
-                statistics.median(getattr(figure, field) for figure in figures) for field in ("per_second", "median_ms", "p99_ms")
+            rate, median_ms, p99_ms, tail = (
+                statistics.median(getattr(figure, field) for figure in figures)
+                for field in ("per_second", "median_ms", "p99_ms", "tail")
             )
-            cells.append(f"{rate:,.0f} ({median_ms:.2f}, {p99_ms:.2f})" + (f" {failed} FAILED" if failed else ""))
+            cpu_ms = 1000 * statistics.median(row.cpu_seconds_per_1000 for row in mine)
+            cell = f"{rate:,.0f} ({median_ms:.2f}, {p99_ms:.2f}; {tail:.1f}; {cpu_ms:.0f})"
+            cells.append(cell + (f" {failed} FAILED" if failed else ""))
         for name in others:
             ratios = sorted(_ratios(rows, load, first, name))
             cells.append(f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})")
         yield f"| {load} | {' | '.join(cells)} |"
+
+
+def _shares(rows: list[Row], floor: Floor) -> Iterator[str]:
+    """How much of the median latency of one client's writes the physical limit is."""
+    load = Load("write", 1).name
+    for system in dict.fromkeys(row.system for row in rows if row.load == load):
+        median_ms = statistics.median(row.figure.median_ms for row in rows if (row.load, row.system) == (load, system))
+        yield f"  {system}: {floor.share(median_ms):.0%} of the {median_ms:.2f} ms of one client's write"
+
+
+def _fairness(system: System, seconds: float) -> str:
+    method, path, body = system.write("key-@", VALUE)
+    return str(fairness(system.port, f"{method} {path}", body, FAIRNESS_CLIENTS_COUNT, seconds))
 
 
 def _ratios(rows: list[Row], load: str, first: str, second: str) -> Iterator[float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import re
 import shutil
 import statistics
@@ -31,15 +32,24 @@ class Figure:
     p99_ms: float
     failed_count: int
 
+    @property
+    def tail(self) -> float:
+        """How many medians the slowest hundredth takes at least."""
+        return self.p99_ms / self.median_ms if self.median_ms else 0.0
 
-def sequential_posts(node: Node, count: int) -> Figure:
-    """One client on one connection, one `POST /key` after the other."""
+
+def sequential_posts(node: Node, count: int, keys: int = 1) -> Figure:
+    """One client on one connection, one `POST /key` of so many keys after the other."""
+    bodies = [
+        json.dumps({f"key-{(number * keys + key) % 10_000}": "a value of thirty-two bytes, yes." for key in range(keys)})
+        for number in range(max(1, 1000 // keys))
+    ]
     connection = http.client.HTTPConnection("127.0.0.1", node.http_port, timeout=30)
     times, failed = [], 0
     began = time.monotonic()
     for number in range(count):
         start = time.perf_counter()
-        connection.request("POST", "/key", f'{{"key-{number % 1000}":"a value of thirty-two bytes, yes."}}')
+        connection.request("POST", "/key", bodies[number % len(bodies)])
         response = connection.getresponse()
         response.read()
         times.append(1000 * (time.perf_counter() - start))

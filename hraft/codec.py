@@ -7,7 +7,8 @@ would not be made again byte for byte is refused, whatever it may mean. Knows no
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, TypeVar
+from itertools import chain
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -117,10 +118,13 @@ def check_command(command: bytes) -> None:
 
 
 def _is_deeper_than(value: object, depth: int) -> bool:
-    if not isinstance(value, (dict, list)):
-        return False
-    parts = value.values() if isinstance(value, dict) else value
-    return depth == 0 or any(_is_deeper_than(part, depth - 1) for part in parts)
+    """Level by level, not part by part: a command may have thousands of parts."""
+    level: list[Any] = [value] if isinstance(value, (dict, list)) else []
+    while level and depth:
+        parts = chain.from_iterable(each.values() if isinstance(each, dict) else each for each in level)
+        level = [part for part in parts if isinstance(part, (dict, list))]
+        depth -= 1
+    return bool(level)
 
 
 # --- configurations and snapshots ----------------------------------------------------------------

@@ -58,6 +58,8 @@ class AmpTransport:
         self._http_addresses: dict[str, str] = {}
         #: By peer, as long as it is one.
         self.traffic: dict[str, Traffic] = {}
+        #: The last message that was sent, as its bytes.
+        self._last_encoded: tuple[object, bytes] = (None, b"")
 
     @property
     def factory(self) -> IProtocolFactory:
@@ -134,10 +136,18 @@ class AmpTransport:
         if way is None:
             return
         try:
-            way.send(encode_message(envelope.message))
+            way.send(self._encoded(envelope.message))
         except BadMessage as error:
             node = self.identity.node_id
             self.log.error("{node}: a message to {peer} was not sent: {reason}", node=node, peer=envelope.to, reason=str(error))
+
+    def _encoded(self, message: object) -> bytes:
+        """Made once for all who are told the same, one after the other, as a leader's entries are."""
+        last, data = self._last_encoded
+        if message != last:
+            data = encode_message(message)
+            self._last_encoded = message, data
+        return data
 
     async def _call(self, to: str, request: Request) -> Any:
         question = question_for(request)

@@ -1,6 +1,6 @@
 """What the outside must now do: the only way out of the pure core.
 
-Carry a `Ready` out in this order: start the save, send, restore, apply, answer reads. Whatever vouches for
+Carry a `Ready` out in this order: send, start the save, restore, apply, answer reads. Whatever vouches for
 something on disk is held back inside the node until `saved()` has said that it is there, so all that a `Ready` contains
 may be done at once.
 """

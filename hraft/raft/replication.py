@@ -53,13 +53,16 @@ def _send_entries(state: RaftState, leading: Leading, peer: str, progress: Progr
         # Even where the window is full: no answer to what is in it would ever come, if it was lost.
         _send_snapshot(state, peer, progress)
         return
-    while not progress.is_paused:
+    while not (_has_been_sent_all(state, progress) or progress.is_paused):
         entries = state.log.slice(progress.next_index, settings.append_entries_count, settings.append_bytes)
-        if not entries and progress.state is ProgressState.REPLICATE:
-            return
         size_bytes = sum(entry.size_bytes for entry in entries)
         _send(state, leading, peer, progress.next_index - 1, entries)
         progress.sent(progress.next_index - 1 + len(entries), size_bytes, state.commit_index)
+
+
+def _has_been_sent_all(state: RaftState, progress: Progress) -> bool:
+    """Only while streaming: a probe is sent where there are no entries, too."""
+    return progress.next_index > state.log.last_index and progress.state is ProgressState.REPLICATE
 
 
 def _send_empty(state: RaftState, leading: Leading, peer: str, progress: Progress) -> None:

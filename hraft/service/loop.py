@@ -1,6 +1,6 @@
 """The one loop: what arrives in one turn of the reactor goes into the node together, then one `Ready` is carried out.
 
-    messages, proposals, ticks, "saved" --> node --> ready() --> save, send, restore, apply, answer reads
+    messages, proposals, ticks, "saved" --> node --> ready() --> send, save, restore, apply, answer reads
                                               ^                   |
                                               '---- durable ------'
 
@@ -173,15 +173,16 @@ class Loop:
         if ready.restore is not None:
             self._restore = ready.restore
             self._applying.expect_restore(ready.restore)
-        if ready.save is not None:
-            self._saves.start(ready.save)
-            if self._is_stopped:
-                return
+        # The others' disks are further away than this node's own, so what they are to write leaves first (10.2.1).
         for envelope in ready.send:
             if isinstance(envelope.message, InstallSnapshot):
                 self._around.send_snapshot(envelope.to, envelope.message.term)
             else:
                 self._transport.send(envelope)
+        if ready.save is not None:
+            self._saves.start(ready.save)
+            if self._is_stopped:
+                return
         if ready.committed:
             self._applying.committed(ready.committed)
             # A whole log may be committed at once; the node hands it out in parts.

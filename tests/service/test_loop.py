@@ -86,21 +86,21 @@ class LoopTests(SynchronousTestCase):
         self.assertEqual([], self.turn())
 
     def test_order_inside(self) -> None:
-        """The save starts first, so that the disk works while the rest is done; the reads come last."""
+        """What others are to write leaves first, then this node's own disk begins; the reads come last."""
         save, reads = Save(1, HardState(1)), (ReadReady(1, 1),)
         self.node.readys = [Ready(save, (MESSAGE,), None, (NOOP,), reads)]
         self.loop.wake()
-        expected = ["ready", ("start", save), ("send", MESSAGE), ("committed", (NOOP,)), ("reads_confirmed", reads)]
+        expected = ["ready", ("send", MESSAGE), ("start", save), ("committed", (NOOP,)), ("reads_confirmed", reads)]
         self.assertEqual(expected, self.turn())
 
     @pytest.mark.scenario("D1")
-    def test_nothing_is_sent_after_a_save_that_failed_at_once(self) -> None:
-        """A message of the same Ready may speak of what was to be saved."""
+    def test_nothing_is_done_after_a_save_that_failed_at_once(self) -> None:
+        """What was sent before it vouched for nothing; but nobody is answered by a node that must stop."""
         part: Any = self.loop._saves
         part.start = lambda save: self.loop.stop()
         self.node.readys = [Ready(Save(1, HardState(1)), (MESSAGE,), None, (NOOP,))]
         self.loop.wake()
-        self.assertEqual(["ready"], self.turn())
+        self.assertEqual(["ready", ("send", MESSAGE)], self.turn())
 
     def test_a_save_that_is_done_brings_the_next_turn_at_once(self) -> None:
         """What gathered while the disk was busy must not wait for anything else."""
