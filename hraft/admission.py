@@ -67,12 +67,22 @@ class _NotNow(Exception):
 class Admission:
     """One node asking to be taken in."""
 
-    def __init__(self, clock: IReactorTime, ask: Ask, targets: tuple[Target, ...], node_id: str, raft_address: str) -> None:
+    def __init__(
+        self,
+        clock: IReactorTime,
+        ask: Ask,
+        targets: tuple[Target, ...],
+        node_id: str,
+        raft_address: str,
+        is_learner: bool = False,
+    ) -> None:
         self._clock = clock
         self._ask = ask
         self._targets = targets
         self._node_id = node_id
         self._raft_address = raft_address
+        #: What only a learner says, so that members of an earlier release take in all others.
+        self._role = {"learner": True} if is_learner else {}
         self._last_words_seconds: float | None = None
 
     async def cluster_id(self) -> str:
@@ -92,7 +102,7 @@ class Admission:
             # An earlier try whose answer was lost may have made it a member since, whom the leader feeds: it must not be taken
             # for a voter that lost its disk, neither for what it says now nor for what it said when this question left (D19).
             said_empty = has_empty_log()
-            request = {"addr": self._raft_address, "id": self._node_id, "empty_log": said_empty}
+            request = {"addr": self._raft_address, "id": self._node_id, "empty_log": said_empty, **self._role}
             answer = await self._answer(target, "/join", request)
             _check_login(target, answer)
             if answer.code in (400, 403, 409):

@@ -27,6 +27,7 @@ from hraft.interfaces import PeerIdentity, Precautions, StateMachine, Storage
 from hraft.kv.commands import frees_room
 from hraft.kv.store import KeyValueStore
 from hraft.leases import LeaseClock
+from hraft.leaving import leave
 from hraft.node_certificates import NodeCertificates
 from hraft.peers.transport import AmpTransport
 from hraft.process import OneThread, end_at_once, files_count, use_monotonic_time
@@ -83,7 +84,8 @@ class HraftService(Service):
         self._directory = DataDirectory(settings.directory) if settings.directory is not None else None
         self._node_id = settings.node_id or settings.raft_address
         self._disk_tally = DiskTally(reactor.seconds)
-        self._site = HttpSite(WaitingRoom(), reactor, connections_count(files_count(reactor)))  # type: ignore[no-untyped-call]
+        self._waiting_room = WaitingRoom()
+        self._site = HttpSite(self._waiting_room, reactor, connections_count(files_count(reactor)))
         self._raft_port = RaftPort()
         self._listeners: list[Listener] = []
         self._threads = tuple(OneThread(reactor, name) for name in ("writer", "snapshots", "backups"))
@@ -127,17 +129,20 @@ class HraftService(Service):
             self._guard = self._access.open()
             identity = self._open_directory()
             self._listen()
+            is_founding = self._directory is not None and self._directory.is_founding
             if identity is not None:
-                self._start_node(identity.cluster_id, bootstrap=False)
-            elif not self.settings.join_targets:
-                self._start_node(self._remember(uuid4().hex), bootstrap=True)
+                self._start_node(identity.cluster_id, bootstrap=is_founding)
+            elif is_founding or not self.settings.join_targets:
+                self._found()
             self._refuse_a_forgotten_start()
         except BaseException:
             self._let_go()
             raise
         super().startService()  # type: ignore[no-untyped-call]
         ask = ask_over_http(self._reactor, self.certificates.http_endpoint, self._access.credentials)
-        coming_in = ComingIn(self._reactor, self.settings, self._node_id, self._enter, ask)
+        count = self.settings.members.expected_count
+        founding = None if self.node is not None or count is None else self._waiting_room.take_part(self._node_id, count)
+        coming_in = ComingIn(self._reactor, self.settings, self._node_id, self._enter, ask, founding, self._found)
         self._coming_in = Deferred.fromCoroutine(coming_in.come_in(self.node))
         self._coming_in.addCallbacks(self._has_come_in, self._could_not_come_in)
         self._backups.startService()
@@ -197,10 +202,14 @@ class HraftService(Service):
             timing=settings.timing,
             snapshot_policy=settings.snapshot_policy,
             precautions=self._precautions(),
+            removed_index=None if self._directory is None else self._directory.removed_index,
+            when_removed=self._was_removed,
         )
         if isinstance(self._state_machine, KeyValueStore):
             self.leases = LeaseClock(self._reactor, node)
         node.startService()
+        if self._directory is not None:
+            self._directory.forget_founding()
         self.node = node
         self._raft_port.open(transport.factory)
         tally = HttpTally(self._reactor.seconds)
@@ -209,9 +218,16 @@ class HraftService(Service):
         api = node_api(node, forward, self.leases, node.age_seconds, backups, self._guard, tally, figures)
         self._site.serve(api)
 
+    def _was_removed(self, index: int) -> None:
+        """Also a later start must know, and those who watch must look for another node."""
+        if self._directory is not None and self._directory.removed_index is None:
+            self._directory.remember_removal(index)
+        self._site.end_streams()
+
     def _precautions(self) -> Precautions:
         directory, settings = self._directory, self.settings
         return Precautions(
+            reap_after_seconds=settings.members.reap_after_seconds,
             check_interval_seconds=settings.check_interval_seconds or None,
             disk_reserve_bytes=settings.disk_reserve_bytes,
             release=__version__,
@@ -244,6 +260,14 @@ class HraftService(Service):
         assert self.node is not None
         return self.node
 
+    def _found(self) -> NodeService:
+        """Begin a cluster with this node as its only voter. Whatever stops it on the way, a later start goes on."""
+        if self._directory is not None and self.settings.members.expected_count is not None:
+            self._directory.remember_founding()
+        self._start_node(self._remember(uuid4().hex), bootstrap=True)
+        assert self.node is not None
+        return self.node
+
     def _has_come_in(self, _: None) -> None:
         self.is_started = True
 
@@ -272,6 +296,8 @@ class HraftService(Service):
         self.stalls.stop()
         http, raft = self._listeners
         await http.stop()
+        if self.node is not None and self.settings.members.leaves_on_stop:
+            await leave(self.node, self._reactor)
         drained = self._site.drained()
         if self.node is not None:
             await maybeDeferred(self.node.stopService)

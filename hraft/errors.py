@@ -62,6 +62,18 @@ class ReadFailed(HraftError):
     """A linearizable read could not be confirmed (leader or term changed, or no quorum). Repeat it."""
 
 
+class NodeRemoved(ProposalDropped, ReadFailed):
+    """The node that was asked was removed from its cluster by the entry at `index`, or one before: it does nothing any more, and
+    never will. Nothing was done: ask another node."""
+
+    def __init__(self, index: int) -> None:
+        super().__init__(
+            f"this node was removed from the cluster at index {index}; ask another one, or give it an empty data directory and a "
+            "new id to have it join again"
+        )
+        self.index = index
+
+
 class BadCommand(HraftError):
     """The state machine cannot understand a command or a request: it is refused before it is proposed."""
 

@@ -177,13 +177,28 @@ class PeerIdentity:
     protocol_version: int = 1
 
 
+def _nobody_is_removed(node_id: str) -> int | None:
+    """What `Receivers.removal_of` is where nobody cares."""
+    return None
+
+
+def _ignore(index: int) -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class Receivers:
-    """Where what arrives is handed in. None of them raises; `request` answers later, or fails with a class of hraft.errors."""
+    """Where what arrives is handed in. None of them raises; `request` answers later, or fails with a class of hraft.errors.
+
+    `removal_of` is asked before anybody is spoken with: the index of the entry that removed that node from the cluster, if any
+    has. Who is told the same by a peer hands it to `removed`.
+    """
 
     message: Callable[[Envelope], None]
     chunk: Callable[[ChunkEnvelope], None]
     request: Callable[[str, Request], Deferred[Any]]
+    removal_of: Callable[[str], int | None] = _nobody_is_removed
+    removed: Callable[[int], None] = _ignore
 
 
 class Transport(Protocol):
@@ -206,6 +221,9 @@ class Transport(Protocol):
 
     def dial_back(self, address: str) -> Deferred[PeerIdentity]:
         """Who answers at this address? Fails with PeerUnreachable or WrongPeer."""
+
+    def hang_up(self, node_id: str) -> None:
+        """Close what a node that was removed has dialled, so that it dials anew, and is told."""
 
     def http_address(self, node_id: str) -> str | None:
         """Where that peer says it serves HTTP (`host:port`), if it has said so."""
@@ -248,11 +266,13 @@ class DiskUse:
 class Precautions:
     """What a node watches by itself, and how. Nothing, unless it is told.
 
+    While it leads, members that are not heard for `reap_after_seconds` are removed (None: never).
     Members compare the hashes of their states every so many seconds (None: never), if they are of one `release`. `disk_use`
     blocks, and may raise OSError; below the reserve only commands are taken that are sure to free room, as `frees_room` says.
     """
 
     check_interval_seconds: float | None = None
+    reap_after_seconds: float | None = None
     release: str = ""
     disk_reserve_bytes: int = 0
     disk_use: Callable[[], DiskUse] | None = None

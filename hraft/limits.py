@@ -185,6 +185,8 @@ SNAPSHOT_RETRY_SECONDS = 10.0
 SNAPSHOT_RESEND_SECONDS = 0.5
 SNAPSHOT_TRANSFER_TIMEOUT_SECONDS = 30.0
 STOP_TIMEOUT_SECONDS = 5.0
+#: How long a node that leaves its cluster when it is stopped waits for that.
+LEAVE_TIMEOUT_SECONDS = 8.0
 #: How often the room on the disk is looked at.
 DISK_LOOK_SECONDS = 1.0
 #: How often members compare the hashes of their states, and how soon after a leader begins, or after a difference.

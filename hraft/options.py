@@ -18,6 +18,7 @@ from hraft.access_options import ACCESS_PARAMETERS, access_settings
 from hraft.addresses import Address, Endpoint, advertised, parse_advertised, parse_listening, parse_target
 from hraft.errors import BadAddress
 from hraft.interfaces import SnapshotPolicy, Timing
+from hraft.member_options import MEMBER_FLAGS, MEMBER_PARAMETERS, member_settings
 from hraft.settings import BackupPolicy, NodeSettings
 from hraft.tls_options import TLS_PARAMETERS, tls_settings
 
@@ -69,6 +70,7 @@ class Options(usage.Options):
         ["backup-dir", None, None, "directory in which this node keeps backups of the whole store, made by itself"],
         *TLS_PARAMETERS,
         *ACCESS_PARAMETERS,
+        *MEMBER_PARAMETERS,
         ["id", None, None, "name of this node, used once for all time [default: the advertised Raft address]"],
         *(
             [name, None, NUMBERS[name].default, help_text]
@@ -88,6 +90,7 @@ class Options(usage.Options):
     optFlags = [
         ["inmem", None, "keep everything in memory: a stopped node has lost its promises and must not come back under its id"],
         ["forward", None, "pass a write on to the leader instead of answering who leads"],
+        *MEMBER_FLAGS,
     ]
 
     #: Set by `postOptions`.
@@ -129,6 +132,7 @@ class Options(usage.Options):
             raise usage.UsageError(f"--haddr {http_listening} names certificates, and so does --http-cert: leave out one of them")
         if http_address == raft_address:
             raise usage.UsageError(f"--haddr and --raddr are both {http_address}: HTTP and Raft need a port each")
+        join_targets = self._join_targets(is_https)
         self.settings = NodeSettings(
             directory=None if self["inmem"] else self["directory"],
             node_id=self._node_id(),
@@ -136,7 +140,7 @@ class Options(usage.Options):
             http_address=f"https://{http_address}" if is_https else http_address,
             raft_listening=raft_listening,
             raft_address=raft_address,
-            join_targets=self._join_targets(is_https),
+            join_targets=join_targets,
             forward=bool(self["forward"]),
             timing=self._timing(),
             snapshot_policy=SnapshotPolicy(
@@ -149,6 +153,7 @@ class Options(usage.Options):
             check_interval_seconds=self._number("check-interval"),
             disk_reserve_bytes=self._number("disk-reserve-mib") * _BYTES_IN_MIB,
             tls=tls,
+            members=member_settings(self, len(join_targets)),
         )
 
     def _listening(self, name: str) -> tuple[Address | Endpoint, str]:

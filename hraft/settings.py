@@ -41,6 +41,20 @@ class AccessSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class MemberSettings:
+    """How a node becomes a member, and when it or another ceases to be one.
+
+    `expected_count`: so many nodes with this command line begin one cluster together. `reap_after_seconds`: while this node
+    leads, members that are not heard for so long are removed; None: never.
+    """
+
+    is_learner: bool = False
+    leaves_on_stop: bool = False
+    reap_after_seconds: float | None = None
+    expected_count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class NodeSettings:
     """See docs/operating.md.
 
@@ -65,3 +79,4 @@ class NodeSettings:
     check_interval_seconds: int = limits.CHECK_INTERVAL_SECONDS
     disk_reserve_bytes: int = limits.DISK_RESERVE_BYTES
     tls: TlsSettings = TlsSettings()
+    members: MemberSettings = MemberSettings()

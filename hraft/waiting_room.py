@@ -6,11 +6,16 @@ Knows nothing of how a node comes into its cluster.
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
+import msgspec
 from twisted.internet.protocol import Factory
 from twisted.web.resource import Resource
 
+from hraft.founding import Founding
 from hraft.service.health import Check
+from hraft.web.answers import JSON, Answer, headers_of
+from hraft.web.cluster import DISCOVERY
 from hraft.web.health import LIVEZ, READYZ, health_answer
 from hraft.web.problems import NOT_DONE, retry_later
 from hraft.web.tree import give
@@ -36,10 +41,22 @@ class WaitingRoom(Resource):
 
     isLeaf = True
 
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._founding: Founding | None = None
+
+    def take_part(self, node_id: str, expected_count: int) -> Founding:
+        """From now on this node says at DISCOVERY what it sees of those that it founds a cluster with."""
+        self._founding = Founding(node_id, uuid4().hex, expected_count)
+        return self._founding
+
     def render(self, request: Any) -> bytes:
+        """Twisted's way in."""
         detail = "this node has not joined its cluster yet, and keeps trying"
         if request.path == LIVEZ:
             return give(request, health_answer("livez", (Check("ping", True),), b"verbose" in request.args))
         if request.path == READYZ:
             return give(request, health_answer("readyz", (Check("member", False, detail),), True))
+        if request.path == DISCOVERY and self._founding is not None:
+            return give(request, Answer(200, headers_of(JSON), msgspec.json.encode(self._founding.view())))
         return give(request, retry_later("joining", detail, outcome=NOT_DONE).answer(request.method))

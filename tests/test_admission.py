@@ -88,6 +88,13 @@ class AdmissionTests(SynchronousTestCase):
         self.successResultOf(Deferred.fromCoroutine(self.admission.ask_to_join(lambda: True)))
         self.assertEqual([(N0, "/join", {"addr": "n9:12000", "id": "node9", "empty_log": True})], self.asked)
 
+    def test_a_learner_says_so(self) -> None:
+        """And nobody else does: a member of an earlier release does not know the word."""
+        self.answers[N0, "/join"] = [Answer(200, {})]
+        admission = Admission(self.clock, self.ask, (N0,), "node9", "n9:12000", is_learner=True)
+        self.successResultOf(Deferred.fromCoroutine(admission.ask_to_join(lambda: True)))
+        self.assertEqual({"addr": "n9:12000", "id": "node9", "empty_log": True, "learner": True}, self.asked[-1][2])
+
     def test_no_leader_now(self) -> None:
         """503 is a matter of time."""
         self.answers[N0, "/join"] = [Answer(503, {"detail": "no leader is known"}), Answer(202, {})]

@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 
 from hraft import limits
 from hraft.addresses import url_of
-from hraft.errors import BadMessage, WrongPeer
+from hraft.errors import BadMessage, NodeRemoved, WrongPeer
 from hraft.hints import http_hint
 from hraft.interfaces import PeerIdentity, Receivers
 from hraft.peers.commands import Hello
@@ -64,6 +64,10 @@ class AcceptedConnection(PeerConnection):
         if objection:
             self._owner.refused(self, hello.node_id, objection)
             raise WrongPeer(objection)
+        index = self.receivers.removal_of(hello.node_id)
+        if index is not None:
+            self._owner.refused(self, hello.node_id, f"node {hello.node_id!r} was removed from the cluster at index {index}")
+            raise NodeRemoved(index)
         self._hello_due.cancel()
         self.greeted(identity_in(hello), purpose)
         self._owner.greeted(self)
@@ -129,6 +133,12 @@ class AcceptedConnections(Factory):
         del self.connections[found]
         found.abort("its place is needed")
         return True
+
+    def hang_up(self, node_id: str) -> None:
+        """Close what that node has dialled."""
+        for connection in list(self.connections):
+            if connection.peer is not None and connection.peer.node_id == node_id:
+                connection.close("it was removed from the cluster")
 
     def refused(self, connection: AcceptedConnection, claimed_id: str, objection: str) -> None:
         connection.was_refused = True

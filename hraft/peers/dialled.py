@@ -11,7 +11,7 @@ from twisted.protocols import amp
 from twisted.python.failure import Failure
 
 from hraft import limits
-from hraft.errors import PeerUnreachable, WrongPeer
+from hraft.errors import NodeRemoved, PeerUnreachable, WrongPeer
 from hraft.interfaces import PeerIdentity
 from hraft.peers.commands import Hello, Shape
 from hraft.peers.failures import as_hraft_error
@@ -53,7 +53,7 @@ def _forget(result: Any) -> None:
 def connect(
     endpoint: IStreamClientEndpoint, connection: DialledConnection, expected: str, purpose: Purpose
 ) -> Deferred[DialledConnection]:
-    """Dial and say hello, both within one time. Fails with PeerUnreachable or WrongPeer; then nothing remains open."""
+    """Dial and say hello, both within one time. Fails with PeerUnreachable, WrongPeer or NodeRemoved, and leaves nothing open."""
     factory = Factory.forProtocol(lambda: connection)
     factory.noisy = False
 
@@ -76,6 +76,6 @@ def _timed_out(failure: object, seconds: float) -> Failure:
 
 
 def _explained(failure: Failure) -> DialledConnection:
-    if failure.check(PeerUnreachable, WrongPeer, CancelledError):
+    if failure.check(PeerUnreachable, WrongPeer, NodeRemoved, CancelledError):
         failure.raiseException()
     raise PeerUnreachable(failure.getErrorMessage())

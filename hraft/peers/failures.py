@@ -19,6 +19,7 @@ _raised: dict[bytes, Callable[[str], errors.HraftError]] = {
     _TEMPORARY: lambda reason: errors.ChangeRefused(reason, temporary=True),
     b"ChangeRefused": errors.ChangeRefused,
     b"ProposalDropped": errors.ProposalDropped,
+    b"NodeRemoved": lambda index: errors.NodeRemoved(int(index) if index.isdecimal() else 0),
     b"DiskFull": errors.DiskFull,
     b"OutcomeUnknown": errors.OutcomeUnknown,
     b"ReadFailed": errors.ReadFailed,
@@ -32,15 +33,17 @@ _raised: dict[bytes, Callable[[str], errors.HraftError]] = {
 
 
 def as_amp_error(error: errors.HraftError) -> amp.RemoteAmpError:
-    """What is sent in place of an answer. Only WrongPeer ends the connection."""
+    """What is sent in place of an answer. Only WrongPeer and NodeRemoved end the connection."""
     text, code = str(error), type(error).__name__.encode()
     if isinstance(error, errors.NotLeader):
         text = error.leader_id or ""
+    if isinstance(error, errors.NodeRemoved):
+        text = str(error.index)
     if isinstance(error, errors.ChangeRefused) and error.temporary:
         code = _TEMPORARY
     if code not in _raised:
         code, text = amp.UNKNOWN_ERROR_CODE, f"{type(error).__name__}: {text}"
-    return amp.RemoteAmpError(code, _shortened(text), fatal=isinstance(error, errors.WrongPeer))
+    return amp.RemoteAmpError(code, _shortened(text), fatal=isinstance(error, errors.WrongPeer | errors.NodeRemoved))
 
 
 def as_hraft_error(error: amp.RemoteAmpError) -> errors.HraftError | None:

@@ -14,9 +14,10 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred, DeferredList, fail, succeed
 from twisted.internet.interfaces import IProtocolFactory, IReactorTime, IStreamClientEndpoint
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from hraft.counting import Traffic
-from hraft.errors import BadAddress, BadMessage, PeerUnreachable
+from hraft.errors import BadAddress, BadMessage, NodeRemoved, PeerUnreachable
 from hraft.interfaces import ChunkEnvelope, PeerIdentity, Receivers
 from hraft.limits import FORWARD_TIMEOUT_SECONDS
 from hraft.peers.accepted import AcceptedConnection, AcceptedConnections
@@ -104,6 +105,9 @@ class AmpTransport:
     def dial_back(self, address: str) -> Deferred[PeerIdentity]:
         return Deferred.fromCoroutine(self._dial_back(address))
 
+    def hang_up(self, node_id: str) -> None:
+        self._accepted.hang_up(node_id)
+
     def http_address(self, node_id: str) -> str | None:
         stranger = self._accepted.connection_from(node_id, Purpose.MESSAGES)
         return self._http_addresses.get(node_id) or (stranger.peer.http_address if stranger and stranger.peer else None)
@@ -179,13 +183,18 @@ class AmpTransport:
             return fail(PeerUnreachable(str(error)))
         connection = DialledConnection(self._reactor, self.identity, self._receivers)
         connection.when_closed(lambda reason: self._dialled.discard(connection))
-        return connect(endpoint, connection, target.peer, target.purpose).addCallback(self._reached)
+        return connect(endpoint, connection, target.peer, target.purpose).addCallbacks(self._reached, self._not_reached)
 
     def _reached(self, connection: DialledConnection) -> DialledConnection:
         self._dialled.add(connection)
         self._count(connection)
         self._note_http_address(connection)
         return connection
+
+    def _not_reached(self, failure: Failure) -> DialledConnection:
+        if isinstance(failure.value, NodeRemoved) and self._receivers is not None:
+            self._receivers.removed(failure.value.index)
+        failure.raiseException()
 
     def _heard_from(self, connection: AcceptedConnection) -> None:
         assert connection.peer is not None and connection.purpose is not None

@@ -55,6 +55,10 @@ class ConfigurationHistory:
                 return configuration
         raise IndexError(f"no configuration is known as of entry {index}")
 
+    def removal_index(self, node_id: str) -> int:
+        """By which entry that node was removed, or else the earliest as of which that is known."""
+        return next((index for index, configuration in self._history if node_id in configuration.removed), self.current_index)
+
     def compacted(self, snapshot: Snapshot) -> None:
         """The snapshot is the new floor; configurations after it stay."""
         later = [item for item in self._history if item[0] > snapshot.index]

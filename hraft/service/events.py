@@ -53,6 +53,14 @@ class Events:
     def not_stopped_well(self, what: str, failure: Failure) -> None:
         _log.warn("{node}: {what} failed while stopping: {reason}", node=self._node_id, what=what, reason=repr(failure.value))
 
+    def removed(self, index: int) -> None:
+        _log.error(
+            "{node}: was removed from the cluster at index {index}, and serves nobody any more: stop it; to have it join again, "
+            "give it an empty data directory and a new id",
+            node=self._node_id,
+            index=index,
+        )
+
     def halted(self, reason: str) -> None:
         _log.critical("{node}: must stop at once: {reason}", node=self._node_id, reason=reason)
 
@@ -96,6 +104,12 @@ class Events:
             voters=dict(configuration.voters),
             learners=dict(configuration.learners),
         )
+
+    def reaped(self, peer: str) -> None:
+        _log.warn("{node}: removes {peer}, which was not heard for as long as --reap-after says", node=self._node_id, peer=peer)
+
+    def not_reaped(self, peer: str, reason: str) -> None:
+        _log.warn("{node}: cannot remove {peer}, which is silent: {reason}", node=self._node_id, peer=peer, reason=reason)
 
     def forgetful(self, peers: tuple[str, ...]) -> None:
         """Say so when a follower turns out to have lost what it had acknowledged."""

@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from hraft.codec import check_command
-from hraft.errors import ChangeRefused, HraftError, OutcomeUnknown, ProposalDropped, ReadFailed
+from hraft.errors import ChangeRefused, HraftError, NodeRemoved, OutcomeUnknown, ProposalDropped, ReadFailed
 from hraft.interfaces import Observer, Precautions, ReadLevel, SnapshotPolicy, StateMachine, Storage, Timing, Transport
 from hraft.questions import Change, ChangeOutcome, ForwardChange, ForwardJoin, JoinOutcome, Request
 from hraft.raft.entry import Snapshot
@@ -59,6 +59,8 @@ class NodeService(NodeView, Service):
         timing: Timing = _TIMING,
         snapshot_policy: SnapshotPolicy = _SNAPSHOT_POLICY,
         precautions: Precautions = _PRECAUTIONS,
+        removed_index: int | None = None,
+        when_removed: Callable[[int], None] = lambda index: None,
         encode_result: Callable[[Any], bytes] = msgspec.json.encode,
         decode_result: Callable[[bytes], Any] = msgspec.json.decode,
     ) -> None:
@@ -66,8 +68,9 @@ class NodeService(NodeView, Service):
 
         `run_in_writer` is one thread, which runs what it is given in order; `run_in_background` is another, for snapshots.
         `choose(low, high)` is any integer in [low, high]. `halt(reason)` must end the process, non-zero. With `bootstrap` an
-        empty log becomes that of a new cluster with this node as its only voter. `encode_result` and `decode_result` carry
-        the state machine's results from the leader to the node that a client asked.
+        empty log becomes that of a new cluster with this node as its only voter. `removed_index` says that this node was
+        removed from its cluster in an earlier life; `when_removed(index)` is called when it is in this one. `encode_result` and
+        `decode_result` carry the state machine's results from the leader to the node that a client asked.
         """
         around = Surroundings(
             clock=clock,
@@ -85,6 +88,8 @@ class NodeService(NodeView, Service):
         )
         super().__init__(around, raft_address, http_address, state_machine)
         self._bootstrap = bootstrap
+        self._removed_index = removed_index
+        self._when_removed = when_removed
         self._requests = Requests(encode_result)
         self._decode_result = decode_result
         self._observers = Observers(self._events)
@@ -210,23 +215,36 @@ class NodeService(NodeView, Service):
         recovered = recover(self._around, self.raft_address, self._bootstrap, self._events)
         machine, decode = self._state_machine, self._decode_result
         running = self._running = Running(
-            self._around, recovered, machine, decode, self._halt, self._events, self._observers, self.alarms
+            self._around, recovered, machine, decode, self._halt, self._events, self._observers, self.alarms, self._was_removed
         )
         status = running.node.status()
         self._events.recovered(recovered.notes, status.term, status.last.index, status.snapshot_index)
         self._closed_reason = ""
-        running.start(self._request)
         Service.startService(self)
+        if self._removed_index is None:
+            running.start(self._request)
+        else:
+            self._was_removed(self._removed_index)
 
     def stopService(self) -> Deferred[None]:
         """Refuse what is new, finish what is begun, hand leadership over. Ends in time whatever the others do (O13)."""
         Service.stopService(self)
         if self._closed_reason == HALTED:
             return maybeDeferred(self._around.transport.stop)
-        if self._running is None or self._closed_reason:
+        if self._running is None or (self._closed_reason and self.removal is None):
             return succeed(None)
         self._closed_reason = "this node is stopping"
         return Deferred.fromCoroutine(stop(self._around, self._running, self._events))
+
+    def _was_removed(self, index: int) -> None:
+        """For ever, so nothing is served any more, not even what is here: it grows old without a sign (M12)."""
+        if self._closed_reason or self._running is None:
+            return
+        self.removal = NodeRemoved(index)
+        self._closed_reason = str(self.removal)
+        self._events.removed(index)
+        self._running.retire(self._closed_reason)
+        self._when_removed(index)
 
     def _halt(self, reason: str) -> None:
         """The process must end: nothing is sent, saved or answered any more (D1)."""
@@ -244,6 +262,8 @@ class NodeService(NodeView, Service):
         return OutcomeUnknown("this node met a defect and stopped")
 
     def _open(self, refusal: Callable[[str], HraftError]) -> Running:
+        if self.removal is not None:
+            raise self.removal
         if self._closed_reason or self._running is None:
             raise refusal(self._closed_reason)
         return self._running

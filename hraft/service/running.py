@@ -33,6 +33,8 @@ from hraft.service.loop import Loop
 from hraft.service.observers import Observers
 from hraft.service.proposals import Applied, Proposals
 from hraft.service.reads import WaitingReads
+from hraft.service.reaping import Reaping
+from hraft.service.removal import Removal
 from hraft.service.saves import Saves
 from hraft.service.snapshot_receiving import SnapshotReceiving
 from hraft.service.snapshot_sending import SnapshotSending
@@ -52,13 +54,13 @@ class Running:
         events: Events,
         observers: Observers,
         alarms: Alarms,
+        removed: Callable[[int], None],
     ) -> None:
         """Wire it all, and restore the snapshot before anything is served (R8). Raises LogCorrupted."""
         self._clock = clock = around.clock
         self._node_id = node_id = around.node_id
         self._transport = transport = around.transport
-        self._events = events
-        self._observers = observers
+        self._events, self._observers = events, observers
         storage, background, writer = around.storage, around.run_in_background, around.run_in_writer
         timing = around.timing
         node = self.node = RaftNode(
@@ -92,13 +94,16 @@ class Running:
         self.joining = Joining(clock, node, transport, around.cluster_id, self.loop.wake)
         self.changing = Changing(node, self.loop, timing, self.until)
         self.forwarding = Forwarding(lambda: self.leader_id, node_id, transport, decode_result)
+        self.removal = Removal(node_id, node, self.applying, transport, removed)
+        self.reaping = Reaping(clock, node, self.loop, timing, around.precautions.reap_after_seconds, events)
         self._configuration: Configuration | None = None
         self._leading_term: int | None = None
         self._waiting: list[tuple[Callable[[], bool], float, Deferred[bool]]] = []
 
     def start(self, request: Callable[[str, Request], Deferred[Any]]) -> None:
         """Open to the network and begin to count time."""
-        self._transport.start(Receivers(message=self._message, chunk=self._chunk, request=request))
+        removal = self.removal
+        self._transport.start(Receivers(self._message, self._chunk, request, removal.removal_of, removal.removed))
         self._follow_configuration()
         self._events.reign(self.node.role, self.node.current_term, self.node.leader_id, self.node.last_index)
         self.loop.start()
@@ -190,6 +195,8 @@ class Running:
         self.proposals.expire(now)
         self.reads.expire(now)
         self.joining.tick()
+        self.reaping.tick()
+        self.removal.tick()
         self.sending.tick()
         self.receiving.tick()
         self.compaction.consider()
@@ -216,6 +223,7 @@ class Running:
         self.compaction.consider()
         self._look_at_waiting()
         self._observers.applied()
+        self.removal.applied()
 
     def _tell_leading(self) -> None:
         """A leader leads, to observers, from its own first entry on: then it has what earlier leaders acknowledged (R1)."""
@@ -250,15 +258,19 @@ class Running:
         self._look_at_waiting()
         return waiter
 
-    def when_member(self) -> Deferred[None]:
-        """Fires once a configuration in which this node is a voter is applied."""
+    def when_member(self, as_learner: bool) -> Deferred[None]:
+        """Fires once a configuration in which this node is a voter, or where that will do a learner, is applied."""
         member: Deferred[None] = Deferred()
 
         def looked(is_member: bool) -> None:
             if is_member and not member.called:
                 member.callback(None)
 
-        self.until(lambda: self.applying.configuration.is_voter(self._node_id), float("inf")).addCallback(looked)
+        def is_member() -> bool:
+            configuration = self.applying.configuration
+            return configuration.is_voter(self._node_id) or (as_learner and configuration.is_member(self._node_id))
+
+        self.until(is_member, float("inf")).addCallback(looked)
         return member
 
     def _look_at_waiting(self) -> None:
@@ -272,6 +284,11 @@ class Running:
                 waiter.callback(False)
             else:
                 self._waiting.append((holds, deadline, waiter))
+
+    def retire(self, reason: str) -> None:
+        """This node is no member any more: tell everybody who waits, and speak with nobody."""
+        self.stop(reason)
+        self._transport.set_peers({})
 
     def freeze(self) -> None:
         """Do nothing more, answer nobody: what is on disk may not be what was promised."""

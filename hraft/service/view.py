@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from twisted.internet.defer import Deferred
 
+from hraft.errors import NodeRemoved
 from hraft.interfaces import StateMachine
 from hraft.raft.ready import NodeStatus
 from hraft.service.alarms import Alarms
@@ -43,6 +44,8 @@ class NodeView:
         self.http_address = http_address
         self._around = around
         self._state_machine = state_machine
+        #: Set once this node was removed from its cluster: what everybody is told from then on.
+        self.removal: NodeRemoved | None = None
         self._running: Running | None = None
         self._events = Events(around.node_id)
         #: What an operator must look at.
@@ -123,9 +126,10 @@ class NodeView:
         """No entry and no snapshot: this node never was a member of a cluster."""
         return self._started().node.last_index == 0
 
-    def when_member(self) -> Deferred[None]:
-        """Fires when this node has applied a configuration in which it is a voter; never fires if it stops before."""
-        return self._started().when_member()
+    def when_member(self, as_learner: bool = False) -> Deferred[None]:
+        """Fires when this node has applied a configuration in which it is a voter, or with `as_learner` a learner; never fires if
+        it stops before."""
+        return self._started().when_member(as_learner)
 
     def _started(self) -> Running:
         if self._running is None:

@@ -94,6 +94,12 @@ class Network:
         """Who listens there."""
         return self._listening.get(address)
 
+    def tell_removed(self, teller: SimulatedTransport, node_id: str, index: int) -> None:
+        """Let a node hear, where the way to it is open, that it is no member any more."""
+        for other in self.listening():
+            if other.node_id == node_id and not self.is_cut(teller.node_id, node_id):
+                self.clock.callLater(0, other.told_removed, index)
+
     def listening(self) -> tuple[SimulatedTransport, ...]:
         return tuple(self._listening.values())
 
@@ -193,9 +199,16 @@ class SimulatedTransport:
     def is_peer_of(self, other: SimulatedTransport) -> bool:
         return other._peers.get(self.node_id) == self.address
 
+    def hang_up(self, node_id: str) -> None:
+        """There are no connections: each message is judged by its sender."""
+
     def receive(self, envelope: Envelope | ChunkEnvelope) -> None:
-        """Hand in what arrived."""
+        """Hand in what arrived; or tell its sender that it was removed, as the answer to a hello would."""
         assert self._receivers is not None
+        index = self._receivers.removal_of(envelope.sender)
+        if index is not None:
+            self._network.tell_removed(self, envelope.sender, index)
+            return
         sender = self.way_to(envelope.sender)
         if sender is not None:
             self._http_addresses[envelope.sender] = sender.identity.http_address
@@ -203,6 +216,11 @@ class SimulatedTransport:
             self._receivers.message(envelope)
         else:
             self._receivers.chunk(envelope)
+
+    def told_removed(self, index: int) -> None:
+        """A peer says so."""
+        if self.is_listening and self._receivers is not None:
+            self._receivers.removed(index)
 
     def requested(self, sender: str, request: Request) -> Deferred[Any]:
         assert self._receivers is not None

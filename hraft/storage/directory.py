@@ -22,6 +22,8 @@ FORMAT = 1
 _NAME = "node.json"
 #: Where a new cluster's data is made ready in a directory, before it takes the place of what is there. Gone when that is done.
 NEW_CLUSTER = "new-cluster"
+_REMOVED = "removed.json"
+_FOUNDING = "founding.json"
 _FILE_BYTES = 64 * 1024
 _STRING = rb'"(?:[^"\\\n]|\\[^\n])+"'
 _IDENTITY = re.compile(rb'\{"format":(\d{1,9}),"cluster_id":(%b),"node_id":(%b)(,"crc":"([0-9a-f]{8})"\}\n)' % (_STRING, _STRING))
@@ -36,6 +38,13 @@ class Identity:
 
     cluster_id: str
     node_id: str
+
+
+class _Removed(msgspec.Struct):
+    removed_index: int
+
+
+_removed = msgspec.json.Decoder(_Removed)
 
 
 class DataDirectory:
@@ -79,6 +88,39 @@ class DataDirectory:
         with self._fail_stop:
             write_identity(self._file_system, self.path, identity)
         self.identity = identity
+
+    @property
+    def is_founding(self) -> bool:
+        """Whether this node has decided to found a cluster, and was stopped before that was done."""
+        return os.path.exists(f"{self.path}/{_FOUNDING}")
+
+    def remember_founding(self) -> None:
+        """Durably: nobody else founds any more, so this node must."""
+        with self._fail_stop:
+            replace_file(self._file_system, self.path, _FOUNDING, b"{}\n")
+
+    def forget_founding(self) -> None:
+        """It is done. What remains of it after a power cut is done once more, and changes nothing."""
+        if self.is_founding:
+            self._file_system.remove(f"{self.path}/{_FOUNDING}")
+
+    @property
+    def removed_index(self) -> int | None:
+        """By which entry this node was removed from its cluster, if it has been told.
+
+        A file that does not read tells nothing: the others will tell again.
+        """
+        try:
+            with open(f"{self.path}/{_REMOVED}", "rb") as file:
+                found = _removed.decode(file.read(_FILE_BYTES))
+        except (OSError, msgspec.DecodeError):
+            return None
+        return found.removed_index
+
+    def remember_removal(self, index: int) -> None:
+        """Write down, durably, that this node was removed from its cluster."""
+        with self._fail_stop:
+            replace_file(self._file_system, self.path, _REMOVED, msgspec.json.encode(_Removed(index)) + b"\n")
 
     def close(self) -> None:
         """Let another process have it."""

@@ -34,6 +34,9 @@ _log = Logger(namespace="hraft.web")
 #: At the end of a path it stands for all that follows, slashes too. Other parameters, anywhere, for what is between two slashes.
 _KEY: Final = b"{key}"
 _V1: Final = b"/v1/"
+_TOLD_WHEN_REMOVED: Final = frozenset(
+    (b"/", b"/status", b"/v1/status", b"/v1/discovery", b"/v1/cluster", b"/v1/openapi.json", b"/livez", b"/readyz", b"/metrics")
+)
 REVISION: Final = b"X-Hraft-Revision"
 
 
@@ -108,6 +111,8 @@ class Api:
         """
         tally = self._tallies[function]
         began_seconds = self.tally.seconds()
+        if self.node.removal is not None and (closed := self.closed(asked.method, asked.path)) is not None:
+            return tally.answered(began_seconds, closed)
         try:
             answer = function(asked)
         except Exception as error:
@@ -117,6 +122,12 @@ class Api:
             answer.addCallback(partial(tally.answered, began_seconds))
             return answer
         return tally.answered(began_seconds, self.stamped(answer, asked.path))
+
+    def closed(self, method: bytes, path: bytes) -> Answer | None:
+        """What is said in place of an answer: a node that was removed tells only how it is (M12)."""
+        removal = self.node.removal
+        is_told = method in (b"GET", b"HEAD") and path in _TOLD_WHEN_REMOVED
+        return None if removal is None or is_told else self._refused(removal, method, path)
 
     def stamped(self, answer: Answer, path: bytes) -> Answer:
         """Under /v1, with the revision that this node had seen when it answered; a write says its own revision itself."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
 from twisted.internet.defer import Deferred
 
 from hraft.web.answers import DONE, JSON, Answer, go_json, headers_of
@@ -17,12 +18,21 @@ from hraft.web.bodies import parse_join
 from hraft.web.documents import json_answer
 from hraft.web.node import Node
 from hraft.web.parameters import Wants
-from hraft.web.permissions import ADMIN, ANY_USER
+from hraft.web.permissions import ADMIN, ANY_USER, OPEN
 from hraft.web.reads import Reads
 from hraft.web.status import ClusterDocument, cluster_document, status_document, store_document
 
 _JSON = headers_of(JSON)
 _NOTHING = Wants()
+DISCOVERY = b"/v1/discovery"
+
+
+class DiscoveryDocument(msgspec.Struct):
+    """What a node with a cluster says; one that has none says more (`hraft.founding`)."""
+
+    node_id: str
+    life: str = ""
+    is_member: bool = True
 
 
 class ClusterApi:
@@ -40,6 +50,8 @@ class ClusterApi:
         yield Route(b"POST", b"/join", self._join, needs=ADMIN)
         about, answers = "This node: as /status, and what its store has", {200: dict[str, Any]}
         yield Route(b"GET", b"/v1/status", self._store_status, about, _NOTHING, None, answers, needs=ANY_USER)
+        about = "Whether this node has a cluster, for those that found one together (--bootstrap-expect)"
+        yield Route(b"GET", DISCOVERY, self._discovery, about, _NOTHING, None, {200: DiscoveryDocument}, needs=OPEN)
         about = "The members; on the leader, how far each is"
         yield Route(b"GET", b"/v1/cluster", self._cluster, about, _NOTHING, None, {200: ClusterDocument}, needs=ANY_USER)
 
@@ -51,6 +63,11 @@ class ClusterApi:
         """The same, with what this node's store has."""
         _NOTHING.of(asked)
         return json_answer({**store_document(self._node, self._reads.age_ms()), "backups": self._backups()})
+
+    def _discovery(self, asked: Asked) -> Answer:
+        """There is a cluster: join it."""
+        _NOTHING.of(asked)
+        return json_answer(DiscoveryDocument(self._node.node_id))
 
     def _cluster(self, asked: Asked) -> Answer:
         """Who is a member."""

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 
+from hraft.errors import NodeRemoved
 from hraft.interfaces import Observer, ReadLevel, StateMachine
 from hraft.questions import Change, ChangeOutcome, JoinOutcome
 from hraft.raft.entry import Snapshot
@@ -58,6 +59,9 @@ class Node(Protocol):
     def raft_address(self) -> str: ...
     @property
     def http_address(self) -> str: ...
+    @property
+    def removal(self) -> NodeRemoved | None:
+        """Set once this node was removed from its cluster, for ever."""
 
     @property
     def state_machine(self) -> StateMachine:

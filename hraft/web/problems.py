@@ -69,6 +69,9 @@ def problem_of(error: errors.HraftError, node_id: str, leader: Leader | None) ->
     detail = str(error)
     if isinstance(error, errors.NotLeader):
         return _not_leader(node_id, leader)
+    if isinstance(error, errors.NodeRemoved):
+        # No Retry-After: not here, ever. 503 has clients and balancers ask another node.
+        return Problem(503, "node_removed", detail, outcome=NOT_DONE, removed_index=error.index)
     if isinstance(error, errors.OutcomeUnknown):
         # No Retry-After: whether a repetition is harmless, only the client knows.
         return Problem(503, "outcome_unknown", detail, outcome=UNKNOWN)

@@ -82,14 +82,21 @@ class HttpSite(Site):
             self._api = api
             self._server_and_date = ServerAndDate()
 
+    def end_streams(self) -> None:
+        """End all watches and backups: this node will tell nothing any more."""
+        if self._watches is not None:
+            self._watches.stop()
+        if self._backups is not None:
+            self._backups.stop()
+
     def drained(self) -> Deferred[None]:
         """Begin to stop: close idle connections, answer what is in hand, and fire when the last answer has been delivered."""
         deferred: Deferred[None] = Deferred()
         if self._drained is None:
             self._drained = []
-            for streams in (self._watches, self._backups, self._pages):
-                if streams is not None:
-                    streams.stop()
+            self.end_streams()
+            if self._pages is not None:
+                self._pages.stop()
             for connection in list(self._connections):
                 connection.finish()
         self._drained.append(deferred)

@@ -86,6 +86,7 @@ def status_document(node: Node) -> dict[str, object]:
         "applied_index": status.applied_index,
         "first_index": status.first_index,
         "snapshot_index": status.snapshot_index,
+        "removed_index": None if node.removal is None else node.removal.index,
         "version": __version__,
     }
 

@@ -47,6 +47,9 @@ class KleinTree(Resource):
         except UnicodeDecodeError:  # Klein would log a traceback, and answer with HTML.
             return give(request, _bad_request().answer(request.method))
         if request.path in self._streams:
+            closed = self._api.closed(request.method, request.path)
+            if closed is not None:
+                return give(request, closed)
             return self._streams[request.path].render(request)
         path = self._api.path_of(request.path)
         if path is None:

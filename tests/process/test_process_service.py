@@ -140,7 +140,7 @@ def test_nobody_reads_the_log(cluster: Cluster) -> None:
         os.close(reading)
 
 
-RESOLVER = '''
+RESOLVER = """
 import os, socket, time
 _real = socket.getaddrinfo
 
@@ -155,7 +155,7 @@ def getaddrinfo(host, *arguments, **options):
     return _real(host, *arguments, **options)
 
 socket.getaddrinfo = getaddrinfo
-'''
+"""
 
 
 @pytest.mark.scenario("N14")

@@ -37,6 +37,18 @@ class DirectoryTests(TestCase):
     def mode(self, *names: str) -> int:
         return stat.S_IMODE(os.stat(self.path.joinpath(*names)).st_mode)
 
+    @pytest.mark.scenario("M12")
+    def test_that_it_was_removed_is_remembered(self) -> None:
+        """In the next life, too; and a file that does not read is as none, since the others will tell again."""
+        directory = self.opened()
+        self.assertIsNone(directory.removed_index)
+        directory.remember(WHO)
+        directory.remember_removal(17)
+        directory.close()
+        self.assertEqual(17, self.opened().removed_index)
+        (self.path / "removed.json").write_bytes(b'{"removed_index":')
+        self.assertIsNone(directory.removed_index)
+
     def test_made_and_remembered(self) -> None:
         """The directory is for its owner alone, and a restart finds whose it is."""
         directory = self.opened("anybody")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from web_doubles import ApiTestCase, ToldLeader
 
-from hraft.errors import BadAddress, ChangeRefused, NotLeader, OutcomeUnknown, PeerUnreachable, WrongPeer
+from hraft.errors import BadAddress, ChangeRefused, NodeRemoved, NotLeader, OutcomeUnknown, PeerUnreachable, WrongPeer
 from hraft.questions import JoinOutcome
 from hraft.raft.configuration import Configuration
 
@@ -104,3 +105,28 @@ class StatusRouteTests(ApiTestCase):
         """An empty list, never null."""
         self.node.configuration = Configuration({"node0": "host0:12000"})
         self.assertEqual([], self.status()["followers"])
+
+
+class RemovedNodeTests(ApiTestCase):
+    @pytest.mark.scenario("M12")
+    def test_it_serves_nobody_and_says_why(self) -> None:
+        """Not even a stale read, a write, a join or a watch; but how it is, it tells."""
+        self.node.removal = NodeRemoved(17)
+        for method, path in (
+            ("GET", "/key/a"),
+            ("POST", "/key"),
+            ("POST", "/join"),
+            ("GET", "/v1/kv/a?level=stale"),
+            ("PUT", "/v1/kv/a"),
+            ("DELETE", "/v1/cluster/members/node1"),
+            ("GET", "/v1/watch"),
+            ("GET", "/v1/snapshot"),
+        ):
+            with self.subTest(path):
+                response, problem = self.refused(self.request(method, path, data=b"{}"), 503)
+                self.assertEqual(("node_removed", 17), (problem["code"], problem["removed_index"]))
+                self.assertIn("removed from the cluster at index 17", problem["detail"])
+                self.assertIsNone(response.headers.getRawHeaders("Retry-After"))
+        self.assertEqual([], self.node.asked)
+        for path in ("/status", "/v1/status"):
+            self.assertEqual(17, json.loads(self.answered(self.request("GET", path), 200)[1])["removed_index"])

@@ -148,6 +148,7 @@ EXAMPLES = (
     Example("DELETE", "/v1/cluster/members/node2?none", ADMIN),
     Example("POST", "/v1/cluster/members/node2/promote?none", ADMIN),
     Example("POST", "/v1/cluster/transfer?none", ADMIN),
+    Example("GET", "/v1/discovery", ALL),
     Example("GET", "/livez", ALL),
     Example("GET", "/readyz", ALL),
     Example("GET", "/metrics", USERS),

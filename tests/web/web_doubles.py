@@ -20,7 +20,7 @@ from twisted.internet.testing import StringTransportWithDisconnection
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from hraft.errors import LeaseNotFound, NotLeader
+from hraft.errors import LeaseNotFound, NodeRemoved, NotLeader
 from hraft.interfaces import Observer, ReadLevel
 from hraft.kv.commands import Command, decode_command, encode_command
 from hraft.kv.store import KeyValueStore
@@ -104,6 +104,7 @@ class ToldNode:
     observers: list[Observer] = field(default_factory=list)
     #: Answer who changes members at once.
     changes_members: bool = False
+    removal: NodeRemoved | None = None
     #: Of backups, made so far.
     parts_count: int = 0
 

@@ -1,0 +1,56 @@
+"""Asking all the addresses of a cluster that is to be founded, round after round, until one has a cluster or this node founds it.
+
+Who may found is decided in `hraft.founding`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+
+from hraft.admission import SECONDS_BETWEEN_WORDS, Ask, Target
+from hraft.founding import Founding, Verdict, View
+
+PATH: Final = "/v1/discovery"
+SECONDS_BETWEEN_ROUNDS: Final = 0.25
+_NOT_FOUND: Final = 404
+
+_log = Logger(namespace="hraft.gathering")
+
+
+async def gather(clock: IReactorTime, ask: Ask, targets: tuple[Target, ...], founding: Founding) -> Verdict:
+    """JOIN or FOUND, once it is that. Says now and then what is missing."""
+    next_words = clock.seconds()
+    while True:
+        asking = [Deferred.fromCoroutine(_view_of(ask, target)) for target in targets]
+        answers: list[View | None] = await gatherResults(asking, consumeErrors=True)
+        verdict = founding.heard(answers)
+        if verdict is not Verdict.WAIT:
+            return verdict
+        if clock.seconds() >= next_words:
+            next_words = clock.seconds() + SECONDS_BETWEEN_WORDS
+            _log.info("{node}: there is no cluster yet: {reason}", node=founding.view().node_id, reason=founding.reason)
+        await deferLater(clock, SECONDS_BETWEEN_ROUNDS)
+
+
+async def _view_of(ask: Ask, target: Target) -> View | None:
+    try:
+        answer = await ask(target, PATH, None)
+    except Exception:  # of the network, of HTTP, of a name that does not resolve: it will be asked again
+        return None
+    if answer.code == _NOT_FOUND:
+        # A member of a release that does not know the question; whoever has no cluster answers nothing but 503 there.
+        return View("", "", is_member=True)
+    return _view(answer.body) if answer.code == 200 else None
+
+
+def _view(body: dict[str, Any]) -> View | None:
+    try:
+        return msgspec.convert(body, View)
+    except msgspec.ValidationError:
+        return None
