@@ -107,6 +107,9 @@ STREAMS: Final = (
 )
 
 
+_LOGINS: Final = {"password": {"type": "http", "scheme": "basic"}, "token": {"type": "http", "scheme": "bearer"}}
+
+
 class ProblemDocument(msgspec.Struct, kw_only=True):
     """What went wrong (RFC 9457). `code` is for programs; `outcome` says of a write whether it was done."""
 
@@ -150,7 +153,9 @@ def description(routes: Iterable[Route]) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {"title": "hraft", "version": __version__, "description": "A replicated key-value store. See docs/http-api.md."},
         "paths": paths,
-        "components": {"schemas": components},
+        "components": {"schemas": components, "securitySchemes": _LOGINS},
+        # Or nothing, where a node knows no users.
+        "security": [*({name: []} for name in _LOGINS), {}],
     }
 
 
@@ -198,8 +203,8 @@ def _operation(route: Route) -> dict[str, Any]:
 
 
 def _problem_statuses(route: Route, is_write: bool) -> list[int]:
-    """Of all those that may come: bad requests, limits, no leader, defects, and the route's own."""
-    found = {400, 408, 413, 500, 503, *(_STATUS_OF[code] for code in route.codes)}
+    """Of all those that may come: bad requests, users and hosts, limits, no leader, defects, and the route's own."""
+    found = {400, 401, 403, 408, 413, 429, 500, 503, *(_STATUS_OF[code] for code in route.codes)}
     if is_write:
         found |= {409, 421, 422}
     if route.method == b"GET" or b"{" in route.path:

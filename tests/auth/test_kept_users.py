@@ -73,7 +73,8 @@ def test_a_change_is_taken_in(tmp_path: Path) -> None:
     assert edited.knows(b"token-1")
 
 
-def test_a_mistake_changes_nothing(tmp_path: Path, logged: list[LogEvent]) -> None:
+@pytest.mark.scenario("O21")
+def test_o21_a_mistake_changes_nothing(tmp_path: Path, logged: list[LogEvent]) -> None:
     """It is told once, with its line; and what is right again is taken in."""
     edited = Edited(tmp_path / "users", ADA)
     edited.write(line_of(BOB) + b"\n{}\n")

@@ -104,7 +104,8 @@ class LoginTests(SynchronousTestCase):
         self.thread.work()
         self.assertEqual(ADA, self.successResultOf(second))  # type: ignore[arg-type]
 
-    def test_users_change(self) -> None:
+    @pytest.mark.scenario("O21")
+    def test_o21_users_change(self) -> None:
         """Who is gone, or has another password, is not known by what was right before; nor by what is being looked at."""
         self.ask(RIGHT)
         waiting = self.logins.user_of(basic("ada", "sesame:x").replace(b"Basic", b"basic"), "a")
@@ -115,7 +116,8 @@ class LoginTests(SynchronousTestCase):
         found = self.ask(basic("ada", "other"))
         self.assertEqual("read", found.role if isinstance(found, User) else found)
 
-    def test_too_many_wrong_ones(self) -> None:
+    @pytest.mark.scenario("O20")
+    def test_o20_too_many_wrong_ones(self) -> None:
         """One address may try one user ten times, then now and then; the secret is not even looked at."""
         for number in range(limits.FAILED_LOGINS_OF_USER_COUNT):
             self.assertEqual("LoginNeeded", self.ask(basic("ada", str(number))))
@@ -125,7 +127,8 @@ class LoginTests(SynchronousTestCase):
         self.clock.advance(limits.FAILED_LOGIN_OF_USER_SECONDS)
         self.assertEqual(ADA, self.ask(RIGHT))
 
-    def test_nobody_is_locked_out_by_others(self) -> None:
+    @pytest.mark.scenario("O20")
+    def test_o20_nobody_is_locked_out_by_others(self) -> None:
         """Neither the same user elsewhere, nor who was known before, nor another user at the same address."""
         self.assertEqual(BOB, self.ask(b"Bearer token-3"))
         for number in range(30):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bugs_of_access as access
 import bugs_of_disks as disks
 import bugs_of_elections as elections
 import bugs_of_logs as logs
@@ -32,4 +33,5 @@ BUGS: tuple[PlantedBug, ...] = (
     *time.LEASE_READS,
     *time.WATCHES,
     *tls.TLS,
+    *access.ACCESS,
 )

@@ -104,7 +104,8 @@ def _look_for_secrets(cluster: Cluster, secrets: tuple[str, ...]) -> None:
             assert path.is_dir() or not any(secret.encode() in path.read_bytes() for secret in secrets), path
 
 
-def test_the_file_changes(cluster: Cluster) -> None:
+@pytest.mark.scenario("O21")
+def test_o21_the_file_changes(cluster: Cluster) -> None:
     """SIGHUP takes it in at once, and ends no process; a mistake changes nothing and is told with its line."""
     shell = Shell(cluster)
     users = shell.folder / "users"

@@ -182,7 +182,8 @@ class OwnerTests(SynchronousTestCase):
 class ChangeTests(SynchronousTestCase):
     """Users change while they are connected."""
 
-    def test_a_watch_ends_with_its_users_rights(self) -> None:
+    @pytest.mark.scenario("O21")
+    def test_o21_a_watch_ends_with_its_users_rights(self) -> None:
         """Or it would go on telling; whose rights are as they were watches on."""
         for changed in (None, User("web", "write", tokens=USERS["web"].tokens, rules=(Rule(b"web/x", "write"),))):
             site = GuardedSite()
