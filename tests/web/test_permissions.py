@@ -192,13 +192,13 @@ class TableTests(SynchronousTestCase):
     def test_the_page_has_the_table(self) -> None:
         """What docs/security.md says of each route is what the table says: its role, and whether it is a matter of keys."""
         rows = re.findall(r"^\| `([A-Z]+) (\S+)` \| (\w+) \| (.+) \|$", PAGE.read_text("utf-8"), re.MULTILINE)
-        found = [(method, path, role, keys != "-") for method, path, role, keys in rows]
+        found = {(method, path, role, keys != "-") for method, path, role, keys in rows}
         words = {Need.NOTHING: "none", Need.READ: "read", Need.WRITE: "write", Need.ADMIN: "admin"}
-        expected = [
-            (route.method.decode(), route.path.decode(), words[route.needs.need], route.needs.touches is not None)
+        expected = {
+            (route.method.decode(), _in_page(route.path), words[route.needs.need], route.needs.touches is not None)
             for route in (*Served().api.table, *STREAMS)
-        ]
-        self.assertEqual(sorted(expected), sorted(found))
+        }
+        self.assertEqual((set(), set()), (expected - found, found - expected))
 
     @pytest.mark.scenario("O8")
     def test_o8_everybody_at_every_route(self) -> None:
@@ -216,6 +216,11 @@ class TableTests(SynchronousTestCase):
                 if expected != found or (found != "answered" and b"SECRET" in body):
                     wrong.append((example, who, status, body))
         self.assertEqual([], wrong)
+
+
+def _in_page(path: bytes) -> str:
+    """A path as the page has it: the dashboard's files are one row."""
+    return "/dashboard/..." if path.startswith(b"/dashboard/") else path.decode()
 
 
 def _told(example: Example, has_front: bool) -> Iterator[tuple[str, tuple[int, int, bytes, dict[str, str]]]]:
