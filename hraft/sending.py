@@ -20,15 +20,14 @@ def send(transport: Any, data: bytes) -> None:
     One under TLS has a way of its own (`hraft.tls.connections`); what is no TCP connection sends in its own time.
     """
     if _is_plain(transport) and not (transport.dataBuffer or transport._tempDataBuffer):
-        sent_bytes = transport.writeSomeData(data)
-        if sent_bytes == len(data):
+        try:
+            data = data[transport.getHandle().send(data) :]
+        except OSError:
+            # The socket is full; or the connection is lost, which the reactor will find out by itself.
+            pass
+        if not data:
             return
-        # What else may come back says that the connection is lost, which the reactor will find out by itself.
-        if isinstance(sent_bytes, int):
-            data = data[sent_bytes:]
     transport.write(data)
-    if not isinstance(transport, tcp.Connection):
-        send_now(transport)
 
 
 def send_now(transport: Any) -> None:

@@ -3,40 +3,42 @@
 from __future__ import annotations
 
 import socket
+from typing import Any
 from unittest import TestCase, skipUnless
 
 from twisted.internet import tcp
-from twisted.internet.error import ConnectionLost
 from twisted.internet.testing import StringTransport
 
 from hraft.sending import lose_after, send, send_now
 
 
 class _Connection(tcp.Connection):
-    """A plain connection without a socket, which counts."""
+    """A plain connection that counts, and is its own socket where it is given no other."""
 
     def __init__(self, connected: bool = True, disconnecting: bool = False, is_tls: bool = False) -> None:
         self.connected, self.disconnecting, self.TLS = connected, disconnecting, is_tls
         self.writes_count = 0
-        self.handle: socket.socket
-
+        self.handle: Any = self
         self.dataBuffer, self._tempDataBuffer = b"", []
         #: How much the socket takes of what it is given; None: the connection is lost.
         self.room_bytes: int | None = 1000
         self.sent: list[bytes] = []
         self.left_to_the_reactor: list[bytes] = []
 
-    def writeSomeData(self, data: bytes) -> int | BaseException:
-        if self.room_bytes is None:
-            return ConnectionLost()
-        self.sent.append(data[: self.room_bytes])
-        return len(self.sent[-1])
-
     def write(self, data: bytes) -> None:
         self.left_to_the_reactor.append(data)
 
-    def getHandle(self) -> socket.socket:
+    def getHandle(self) -> Any:
         return self.handle
+
+    def send(self, data: bytes) -> int:
+        """As a socket that does not block."""
+        if self.room_bytes is None:
+            raise BrokenPipeError
+        if self.room_bytes == 0:
+            raise BlockingIOError
+        self.sent.append(data[: self.room_bytes])
+        return len(self.sent[-1])
 
     def doWrite(self) -> None:
         self.writes_count += 1
@@ -58,6 +60,12 @@ class SendTests(TestCase):
         connection = _Connection()
         connection.room_bytes = 2
         self.assert_after_send([b"an"], [b"swer"], connection)
+
+    def test_a_full_socket(self) -> None:
+        """The same for all of it."""
+        connection = _Connection()
+        connection.room_bytes = 0
+        self.assert_after_send([], [b"answer"], connection)
 
     def test_nothing_overtakes_what_waits(self) -> None:
         """Twisted has two places for it."""

@@ -150,7 +150,7 @@ class Front(protocol.Protocol):
         self._later = None
         served_count = 0
         try:
-            while self._in_hand is None and self._requests.unread_bytes and not self._is_unread:
+            while self._in_hand is None and self._requests.unread and not self._is_unread:
                 if served_count == limits.PIPELINED_COUNT:
                     self._later = self._clock.callLater(0, self._serve)
                     break
@@ -221,9 +221,9 @@ class Front(protocol.Protocol):
         if self._is_unread:
             channel.pauseProducing()
         self._site.closed(self)
-        if with_unread and self._requests.unread_bytes:
+        if with_unread and self._requests.unread:
             seconds_left = self._deadline - self._clock.seconds() if self._is_receiving else limits.REQUEST_TIMEOUT_SECONDS
-            channel.take_over(self._requests.unread, seconds_left)
+            channel.take_over(bytes(self._requests.unread), seconds_left)
         return channel
 
     # --- time ------------------------------------------------------------------------------------
@@ -234,7 +234,7 @@ class Front(protocol.Protocol):
         if self._in_hand is not None or self._later is not None:
             self._deadline = inf
             return
-        is_receiving = self._requests.unread_bytes > 0 and not self._is_unread
+        is_receiving = bool(self._requests.unread) and not self._is_unread
         if is_receiving and self._is_receiving:
             return  # However slowly a request comes, its time does not begin anew.
         self._is_receiving = is_receiving
@@ -281,7 +281,7 @@ class Front(protocol.Protocol):
     def _set_reading(self) -> None:
         """Read on, so as to notice when the client hangs up, but not without end while it waits."""
         is_waiting = self._in_hand is not None or self._later is not None
-        is_ahead = is_waiting and self._requests.unread_bytes > limits.PIPELINED_BYTES
+        is_ahead = is_waiting and len(self._requests.unread) > limits.PIPELINED_BYTES
         is_paused = is_ahead or self._is_unread
         if is_paused != self._is_paused:
             self._is_paused = is_paused

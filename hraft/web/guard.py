@@ -54,7 +54,10 @@ class Guard:
             return function
 
         def guarded(asked: Asked) -> Answer | Deferred[Answer]:
-            admitted = self.admitted(node, needs, asked)
+            self._hosts.check(asked)
+            if self.logins is None:
+                return function(asked)
+            admitted = self._known(self.logins, node, needs, asked)
             if isinstance(admitted, Deferred):
                 return admitted.addCallback(function)
             return function(admitted)
@@ -64,9 +67,10 @@ class Guard:
     def admitted(self, node: Node, needs: Permission, asked: Asked) -> Asked | Deferred[Asked]:
         """The request, and whose it is. Raises, or fails with, what says why not: 401, 403, 429 or 503."""
         self._hosts.check(asked)
-        if self.logins is None:
-            return asked
-        user = self.logins.user_of(asked.header(_AUTHORIZATION), asked.peer)
+        return asked if self.logins is None else self._known(self.logins, node, needs, asked)
+
+    def _known(self, logins: Logins, node: Node, needs: Permission, asked: Asked) -> Asked | Deferred[Asked]:
+        user = logins.user_of(asked.header(_AUTHORIZATION), asked.peer)
         if isinstance(user, Deferred):
             return user.addCallback(lambda user: _permitted(node, needs, asked, user))
         return _permitted(node, needs, asked, user)

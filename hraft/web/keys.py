@@ -46,7 +46,7 @@ class KeyApi:
     def _get(self, asked: Asked) -> Answer | Deferred[Answer]:
         """The value here and now; with ?level=linearizable, not before whatever was acknowledged is here."""
         key = _key(asked)
-        if _level(asked) == b"stale":
+        if not asked.query or _level(asked) == b"stale":
             return self._value(key)
         return self._node.confirm_read().addCallback(lambda _: self._value(key))
 
@@ -84,7 +84,8 @@ def _done(result: Result) -> Answer:
 def _key(asked: Asked) -> str:
     """The key that a path names: all that follows /key/, slashes included."""
     try:
-        key = unquote_to_bytes(asked.path[len(_KEY_PATH) :]).decode() if asked.path.startswith(_KEY_PATH) else ""
+        name = asked.path[len(_KEY_PATH) :] if asked.path.startswith(_KEY_PATH) else b""
+        key = (unquote_to_bytes(name) if b"%" in name else name).decode()
     except UnicodeDecodeError as error:
         raise Problem(400, "bad_key", "the key is not UTF-8, so it cannot have been set here") from error
     if not key:
@@ -94,7 +95,7 @@ def _key(asked: Asked) -> str:
 
 def _level(asked: Asked) -> bytes:
     """How fresh a read must be."""
-    levels = parse_qs(asked.query, True).get(b"level", [b"stale"]) if asked.query else [b"stale"]
+    levels = parse_qs(asked.query, True).get(b"level", [b"stale"])
     if levels not in ([b"stale"], [b"linearizable"]):
         shown = ", ".join(level.decode("utf-8", "replace")[:40] for level in levels)
         raise Problem(400, "bad_level", f"level must be stale or linearizable, once, and not {shown!r}")

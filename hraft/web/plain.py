@@ -37,7 +37,8 @@ class PlainRequests:
     def __init__(self) -> None:
         #: The client's address, which is said of each of its requests.
         self.peer = ""
-        self._unread = bytearray()
+        #: All of it. Only `add` and `take` change it.
+        self.unread = bytearray()
         self._parser = HttpRequestParser(self)
         self._begin()
 
@@ -51,39 +52,31 @@ class PlainRequests:
         self._meaningful: tuple[tuple[bytes, bytes], ...] = ()
         self._host = b""
 
-    @property
-    def unread_bytes(self) -> int:
-        return len(self._unread)
-
-    @property
-    def unread(self) -> bytes:
-        return bytes(self._unread)
-
     def add(self, data: bytes) -> None:
-        self._unread += data
+        self.unread += data
 
     def next(self) -> Asked | None:
         """The next request if it is whole. Stays the next one until it is taken. Raises NotPlain as soon as that is certain."""
         if not self._is_head_complete:
             self._read_head()
         end = self._parsed_bytes + self._body_bytes
-        if not self._is_head_complete or len(self._unread) < end:
+        if not self._is_head_complete or len(self.unread) < end:
             return None
         assert self._line is not None
         method, path, query = self._line.groups(b"")
-        body = bytes(self._unread[self._parsed_bytes : end])
+        body = bytes(self.unread[self._parsed_bytes : end]) if self._body_bytes else b""
         return Asked(method, path, query, body, self._meaningful, self._host, self.peer)
 
     def take(self) -> None:
         """Forget the request that `next` returned."""
         end = self._parsed_bytes + self._body_bytes
         if self._body_bytes:
-            self._parser.feed_data(self._unread[self._parsed_bytes : end])
-        del self._unread[:end]
+            self._parser.feed_data(self.unread[self._parsed_bytes : end])
+        del self.unread[:end]
         self._begin()
 
     def _read_head(self) -> None:
-        unread = self._unread
+        unread = self.unread
         if self._line is None:
             self._line = _REQUEST_LINE.match(unread)
         if self._line is None:

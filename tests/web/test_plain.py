@@ -28,7 +28,7 @@ class PlainRequestsTests(TestCase):
         self.assertEqual(second, self.requests.next())
         self.assertEqual(get("/key/a%20b?x=?y") + b"GE", self.requests.unread)
         self.requests.take()
-        self.assertEqual((None, b"GE", 2), (self.requests.next(), self.requests.unread, self.requests.unread_bytes))
+        self.assertEqual((None, b"GE"), (self.requests.next(), self.requests.unread))
 
     def test_what_is_not_plain_is_all_there_for_somebody_else(self) -> None:
         """From its first byte, also where it came in parts and the parser has seen some of it."""

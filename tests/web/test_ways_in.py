@@ -58,9 +58,12 @@ class _Socket(StringTransport, tcp.Connection):
 
     def setTcpNoDelay(self, enabled: bool) -> None: ...
 
-    def writeSomeData(self, data: bytes) -> int:
+    def getHandle(self) -> _Socket:
+        return self
+
+    def send(self, data: bytes) -> int:
         if self.is_full:
-            return 0
+            raise BlockingIOError
         self.sent_count += 1
         super().write(data)
         return len(data)
