@@ -360,6 +360,8 @@ class TlsClient(Client):
     def hang_up(self) -> None:
         self.transport.connected = False
         self._outer.connectionLost(Failure(ConnectionDone()))
+        # Twisted 25.5 looks once more then whether there is something to be sent.
+        self._clock.advance(0)
 
     @property
     def is_closed(self) -> bool:
@@ -367,6 +369,8 @@ class TlsClient(Client):
         if self.transport.connected and not (self.transport.is_slow_to_close or self.transport.is_slow_to_send):
             self._take()
             self.transport.end()
+        if not self.transport.connected:
+            self._clock.advance(0)
         return not self.transport.connected
 
 
