@@ -39,6 +39,14 @@ class Peers(Protocol):
     def queued_bytes(self, peer: str) -> int: ...
 
 
+class Stalls(Protocol):
+    """How long the reactor's thread was held up."""
+
+    longest_seconds: float
+    stalls_count: int
+    stalled_seconds: float
+
+
 class HistogramFigures(msgspec.Struct, frozen=True):
     """`counts[i]` values were at most `bounds[i]` and above the bound before; the last count is of all above."""
 
@@ -131,11 +139,20 @@ class StoreFigures(msgspec.Struct, frozen=True):
     oldest_revision: int
 
 
+class ReactorFigures(msgspec.Struct, frozen=True):
+    """How long all had to wait for the reactor's thread: the longest time; how often, and how long, it was 50 ms or more."""
+
+    longest_stall_seconds: float
+    stalls_count: int
+    stalled_seconds: float
+
+
 class NodeFigures(msgspec.Struct, frozen=True):
     """One node at one moment."""
 
     node_id: str
     cluster_id: str
+    reactor: ReactorFigures | None
     raft: RaftFigures
     disk: DiskFigures
     http: HttpFigures
@@ -155,12 +172,14 @@ class Figures:
         site: Connections | None = None,
         disk: DiskTally | None = None,
         peers: Peers | None = None,
+        stalls: Stalls | None = None,
     ) -> None:
         self._node = node
         self._tally = tally
         self._site = site
         self._disk = disk
         self._peers = peers
+        self._stalls = stalls
 
     def __call__(self) -> NodeFigures:
         """As of now."""
@@ -169,6 +188,7 @@ class Figures:
         return NodeFigures(
             node_id=node.node_id,
             cluster_id=node.cluster_id,
+            reactor=None if self._stalls is None else _reactor(self._stalls),
             raft=_raft(node, status, counts),
             disk=_disk(counts, self._disk),
             http=_http(self._tally, self._site),
@@ -199,6 +219,10 @@ class Figures:
 
 def _histogram(histogram: Histogram) -> HistogramFigures:
     return HistogramFigures(tuple(histogram.bounds), tuple(histogram.counts), histogram.sum)
+
+
+def _reactor(stalls: Stalls) -> ReactorFigures:
+    return ReactorFigures(stalls.longest_seconds, stalls.stalls_count, stalls.stalled_seconds)
 
 
 def _raft(node: Node, status: NodeStatus, counts: Counts) -> RaftFigures:

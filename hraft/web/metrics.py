@@ -59,6 +59,10 @@ def _histogram(name: str, about: str, read: Callable[[NodeFigures], HistogramFig
     return _one(name, "histogram", about, read)
 
 
+def _reactor(name: str, about: str, field: str, kind: str = "counter") -> Row:
+    return _one(name, kind, about, lambda figures: None if figures.reactor is None else getattr(figures.reactor, field))
+
+
 def _store(name: str, about: str, field: str, kind: str = "gauge") -> Row:
     return _one(name, kind, about, lambda figures: None if figures.store is None else getattr(figures.store, field))
 
@@ -99,6 +103,10 @@ METRICS: Final = (
     Row("hraft_build_info", "gauge", "Always 1; what runs here", _build, ("version", "python", "twisted", "node", "cluster")),
     _gauge("hraft_ready", "Whether /readyz says 200", lambda f: float(f.is_ready)),
     Row("hraft_alarm", "gauge", "Whether this alarm stands, as far as this node knows", _alarms, ("kind",)),
+    # The reactor.
+    _reactor("hraft_reactor_longest_stall_seconds", "The longest time that it was held up", "longest_stall_seconds", "gauge"),
+    _reactor("hraft_reactor_stalls_total", "Times that it was held up for 50 ms or more", "stalls_count"),
+    _reactor("hraft_reactor_stalled_seconds_total", "All of these together", "stalled_seconds"),
     # Raft.
     _gauge("hraft_raft_term", "The current term", lambda f: f.raft.term),
     Row("hraft_raft_role", "gauge", "1 for the role that the node has, 0 for the others", _roles, ("role",)),

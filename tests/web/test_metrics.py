@@ -12,12 +12,14 @@ from counted_calls import calls_in
 from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
+from twisted.internet.task import Clock
 from web_doubles import Served, WireTestCase
 
 from hraft.counting import DiskTally, Histogram, Traffic
 from hraft.interfaces import DiskUse
 from hraft.kv.commands import GrantLease, OpenSession, Set, SetMany, encode_command
 from hraft.raft.ready import FollowerStatus
+from hraft.reactor_stalls import ReactorStalls
 from hraft.service.alarms import DISK_FULL, Alarm
 from hraft.service.counts import Counts
 from hraft.web.figures import Figures
@@ -103,11 +105,16 @@ class MetricsTests(WireTestCase):
         )
         disk = DiskTally(lambda: 0.0)
         disk.wrote(12)
-        figures = Figures(self.node, self.served.api.tally, self.served.site, disk, FakePeers())
+        stalls = ReactorStalls(Clock())
+        stalls.longest_seconds, stalls.stalls_count, stalls.stalled_seconds = 0.25, 3, 0.5
+        figures = Figures(self.node, self.served.api.tally, self.served.site, disk, FakePeers(), stalls)
         self.served = Served(figures=figures)
         values = self.values_of(figures)
         expected = {
             "hraft_alarm{kind=disk_full}": 1,
+            "hraft_reactor_longest_stall_seconds": 0.25,
+            "hraft_reactor_stalls_total": 3,
+            "hraft_reactor_stalled_seconds_total": 0.5,
             "hraft_raft_elections_total": 2,
             "hraft_raft_proposals_total{outcome=applied}": 5,
             "hraft_disk_save_seconds_bucket{le=0.0005}": 1,
