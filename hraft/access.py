@@ -8,7 +8,7 @@ from __future__ import annotations
 from socket import gethostname
 from typing import Any
 
-from hraft.addresses import Address
+from hraft.addresses import Address, place_of
 from hraft.auth.kept_users import KeptUsers
 from hraft.credentials import Credentials, read_credentials
 from hraft.process import OneThread
@@ -54,5 +54,5 @@ class Access:
 
     def _own_names(self) -> list[str]:
         listening = self._settings.http_listening
-        names = [self._settings.http_address, gethostname()]
+        names = [place_of(self._settings.http_address), gethostname()]
         return [*names, listening.host] if isinstance(listening, Address) and listening.host else names

@@ -125,6 +125,11 @@ def url_of(http_address: str) -> str:
     return http_address if "://" in http_address else f"http://{http_address}"
 
 
+def place_of(http_address: str) -> str:
+    """The same, as host:port whatever is spoken there."""
+    return http_address.partition("://")[2] or http_address
+
+
 def is_loopback(listening: Address | Endpoint) -> bool:
     """Whether only this machine can reach what listens there, as far as the text tells."""
     if isinstance(listening, Endpoint):

@@ -14,7 +14,7 @@ from typing import Any
 from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
 from twisted.logger import Logger
 
-from hraft.addresses import Address, Endpoint, HttpsAddress, is_loopback, parse_advertised, url_of
+from hraft.addresses import Address, Endpoint, HttpsAddress, is_loopback, parse_advertised, place_of, url_of
 from hraft.endpoints import client_endpoint
 from hraft.hints import http_hint
 from hraft.settings import NodeSettings
@@ -51,7 +51,7 @@ class NodeCertificates:
             self._asking.open()
         settings = self._settings
         for found, option, told in (
-            (self._http, "--http-cert", settings.http_address.removeprefix("https://")),
+            (self._http, "--http-cert", place_of(settings.http_address)),
             (self._raft, "--raft-cert", settings.raft_address),
         ):
             if found is not None:
@@ -124,4 +124,4 @@ class NodeCertificates:
 def _is_open(listening: Address | Endpoint, told: str) -> bool:
     """Whether others than this machine reach it. What does not say where it listens is judged by what others are told."""
     says_nothing = isinstance(listening, Endpoint) and listening.kind != "unix" and listening.address is None
-    return not is_loopback(parse_advertised(told) if says_nothing else listening)
+    return not is_loopback(parse_advertised(place_of(told)) if says_nothing else listening)
