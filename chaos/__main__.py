@@ -20,7 +20,7 @@ from chaos.namespaces import Namespaces
 from chaos.nodes import faketime_library
 from chaos.proxies import Proxies
 from chaos.run import Run
-from chaos.security import Security
+from chaos.security import Security, Users
 
 
 def _arguments(words: list[str] | None) -> argparse.Namespace:
@@ -38,6 +38,7 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--links", choices=("auto", "namespaces", "proxies"), default="auto", help="what joins the nodes")
     parser.add_argument("--tls", action="store_true", help="all talk TLS, and all show certificates")
+    parser.add_argument("--auth", action="store_true", help="nodes let in those only who say who they are")
     parser.add_argument("--folder", type=Path, help="where a failed run leaves its logs and history [default: a temporary one]")
     parser.add_argument("--keep", action="store_true", help="leave them after a run without violations too")
     parser.add_argument("--quiet", action="store_true", help="do not tell each fault")
@@ -91,7 +92,10 @@ def main(words: list[str] | None = None) -> int:
         network = _network(arguments.links, arguments.seed)
         if arguments.tls:
             network.security = Security(folder / "certs")
-        kind = f"{network.kind}, TLS" if arguments.tls else network.kind
+        if arguments.auth:
+            network.users = Users(folder / "users")
+        said = ((network.kind, True), ("TLS", arguments.tls), ("users", arguments.auth))
+        kind = ", ".join(word for word, is_so in said if is_so)
         print(f"{arguments.nodes} nodes, {kind}, {arguments.seconds:g} s, seed {arguments.seed}", flush=True)
         run = Run(network, folder, arguments.nodes, arguments.seconds, arguments.seed, arguments.faults, say)
         report = run.run()

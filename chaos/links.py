@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from chaos.security import Security
+from chaos.security import Security, Users
 
 #: Of the packets that reach a lossy node, so many are lost.
 LOSS_PERCENT = 25
@@ -48,6 +48,7 @@ class Network(Protocol):
     kind: str
     #: Of all who talk over it; None: they do so in the clear.
     security: Security | None
+    users: Users | None
 
     def add(self, name: str) -> Place: ...
 

@@ -14,7 +14,7 @@ import subprocess
 from pathlib import Path
 
 from chaos.links import LOSS_PERCENT, Conditions, Place
-from chaos.security import Security
+from chaos.security import Security, Users
 
 _CLONE_NEWNET = 0x40000000
 _NAMES = "hraft-chaos-"
@@ -65,6 +65,7 @@ class Namespaces:
 
     kind = "network namespaces"
     security: Security | None = None
+    users: Users | None = None
 
     def __init__(self) -> None:
         self._prefix = f"{_NAMES}{os.getpid()}-"

@@ -54,6 +54,7 @@ class Connection(http.client.HTTPConnection):
     def __init__(self, network: Network, place: Place, seconds: float) -> None:
         super().__init__(place.http_host, place.http_port, timeout=seconds)
         self.sock = network.dial(place, seconds)
+        self._headers = {} if network.users is None else network.users.headers
         if network.security is not None:
             self.sock = network.security.context.wrap_socket(self.sock, server_hostname=place.http_host)
 
@@ -61,7 +62,7 @@ class Connection(http.client.HTTPConnection):
         """Raises OSError or HTTPException when there is no whole answer."""
         assert self.sock is not None
         self.sock.settimeout(seconds)
-        self.request(method, path, body)
+        self.request(method, path, body, self._headers)
         response = self.getresponse()
         return Reply(response.status, response.read(), {name.lower(): value for name, value in response.getheaders()})
 
@@ -88,6 +89,7 @@ class Node:
         twist = [sys.executable, "-m", "twisted", "--log-format=text", "hraft", "--id", self.name, *self.place.options]
         security = self.network.security
         secured = [] if security is None else security.options(self.name, self.place.http_host)
+        secured += [] if self.network.users is None else self.network.users.options()
         return [*bound, *self.place.prefix, *twist, *SNAPSHOT_OPTIONS, *secured, *join, str(self.directory)]
 
     def environment(self) -> dict[str, str]:

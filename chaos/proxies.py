@@ -14,7 +14,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from chaos.links import LOSS_PERCENT, Conditions, Place
-from chaos.security import Security
+from chaos.security import Security, Users
 from hraft.limits import PEER_HELLO_BYTES
 from hraft.peers.boxes import BoxParser
 
@@ -42,6 +42,7 @@ class Proxies:
 
     kind = "TCP proxies on loopback"
     security: Security | None = None
+    users: Users | None = None
 
     def __init__(self, chance: random.Random) -> None:
         self._chance = chance

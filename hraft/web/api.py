@@ -38,6 +38,8 @@ _TOLD_WHEN_REMOVED: Final = frozenset(
     (b"/", b"/status", b"/v1/status", b"/v1/discovery", b"/v1/cluster", b"/v1/openapi.json", b"/livez", b"/readyz", b"/metrics")
 )
 REVISION: Final = b"X-Hraft-Revision"
+#: Codes of what is told to those who were not let in: they learn neither the revision nor the term.
+_OF_STRANGERS: Final = frozenset({"unauthorized", "too_many_logins", "logins_busy", "host_not_allowed", "foreign_origin"})
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -160,7 +162,8 @@ class Api:
         if problem is None:
             _log.failure("{method} {path} failed", failure or Failure(error), method=method, path=path)
             problem = Problem(500, "internal", "this node failed to answer; its log says why", outcome=UNKNOWN)
-        return self.stamped(problem.answer(method), path)
+        answer = problem.answer(method)
+        return answer if problem.members["code"] in _OF_STRANGERS else self.stamped(answer, path)
 
     def _problem(self, error: BaseException) -> Problem | None:
         if isinstance(error, Problem):

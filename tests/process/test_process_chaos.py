@@ -38,7 +38,7 @@ def chaos(folder: Path, *words: str) -> str:
 @pytest.mark.scenario("N6", "N7", "R6", "X6")
 def test_three_nodes_are_killed_and_paused(tmp_path: Path) -> None:
     """Who dies or sleeps and comes back neither loses what was acknowledged nor answers a read with what has been overwritten."""
-    told = chaos(tmp_path, "--seconds", "14", "--seed", "7", "--faults", "kill,pause", "--tls")
+    told = chaos(tmp_path, "--seconds", "14", "--seed", "7", "--faults", "kill,pause", "--tls", "--auth")
     assert "kill: " in told and "pause: " in told
 
 

@@ -17,6 +17,7 @@ from hraft.auth.users import Rule, User
 from hraft.kv.store import KeyValueStore
 from hraft.web.answers import DONE
 from hraft.web.api import Api, Route
+from hraft.web.asked import Asked
 from hraft.web.guard import Guard
 from hraft.web.hosts import Hosts
 
@@ -51,6 +52,7 @@ class RefusalTests(SynchronousTestCase):
                 self.assertEqual((401, "unauthorized", "not done"), (reply.status, reply.json()["code"], reply.json()["outcome"]))
                 self.assertEqual("application/problem+json", reply.headers["content-type"])
                 self.assertRegex(reply.headers["www-authenticate"], '^Basic realm="hraft".*, Bearer')
+                self.assertTrue({"x-hraft-revision", "x-hraft-term"}.isdisjoint(reply.headers))
 
     def test_what_was_missing(self) -> None:
         """The role, or the key that the request itself names; never what else there is."""
@@ -217,7 +219,7 @@ class ChangeTests(SynchronousTestCase):
             return DONE
 
         guarded = Guard(Hosts(), site.logins).around(site.node, route.needs, function)  # type: ignore[arg-type]
-        site.served.api.routes[b"/key/{key}"][b"GET"] = guarded
-        site.ask("GET", "/key/web/a", None, "admin")
+        secret = (b"authorization", (EVERYBODY["admin"] or "").encode())
+        self.successResultOf(maybeDeferred(guarded, Asked(b"GET", b"/key/web/a", b"", b"", (secret,))))
         self.assertEqual("admin", seen[0].user)
         self.assertNotIn(b64encode(b"admin:sesame").decode()[:12], repr(seen[0]))
