@@ -28,7 +28,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "credentials": {"errors"},
     "client": {*BASE, "addresses", "credentials", "tls"},
     "offline": {*SHAPES, "codec", "storage", "kv", "addresses"},
-    "cli": {*BASE, "__init__", "client", "addresses", "auth", "codec", "credentials", "kv", "storage", "offline", "tls"},
+    "doctor": {*BASE, "addresses", "client", "offline"},
+    "cli": {
+        *{*BASE, "__init__", "client", "doctor", "addresses", "auth", "codec", "credentials", "kv", "storage", "offline", "tls"},
+    },
     "__main__": {"cli"},
     "questions": set(),
     "interfaces": {*BASE, "raft", "questions"},

@@ -13,6 +13,7 @@ from hraft.cli.bench import bench
 from hraft.cli.certs import certs
 from hraft.cli.cluster import status
 from hraft.cli.command_line import CommandLine
+from hraft.cli.doctor import doctor
 from hraft.cli.keys import delete, get, list_keys, put, watch
 from hraft.cli.leases import lease
 from hraft.cli.log import log
@@ -102,6 +103,6 @@ def completion(shell: str) -> None:
 
 
 _OF_THE_STORE = (get, put, delete, list_keys, watch, transact, lease, lock, elect)
-_OF_THE_CLUSTER = (members, transfer, status, bench, backup, restore, recover, log, certs, users)
+_OF_THE_CLUSTER = (members, transfer, status, doctor, bench, backup, restore, recover, log, certs, users)
 for command in (*_OF_THE_STORE, *_OF_THE_CLUSTER):
     main.add_command(command)

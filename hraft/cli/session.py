@@ -80,6 +80,8 @@ class Session:
         self.printing = printing
         self.files = files
         self._login = login
+        #: Whether we say who we are; known once the first request is about to be made.
+        self.has_login = False
         self._ended_by = signal.SIGINT
 
     def run(self, body: Body) -> Any:
@@ -100,6 +102,7 @@ class Session:
 
         reactor: Any = installed
         credentials = self._login()
+        self.has_login = credentials is not None
         outcome: list[Any] = []
         running: list[Deferred[Any]] = []
 

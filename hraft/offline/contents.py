@@ -133,6 +133,8 @@ class _Beginning:
 
 
 def _segments(files: FileSystem, directory: str, log: FoundLog) -> tuple[FoundSegment, ...]:
+    if not log.segments:
+        return ()
     first_batches = [int(SEGMENT_NAME.fullmatch(segment.name).group(1)) for segment in log.segments]  # type: ignore[union-attr]
     ends = [*first_batches[1:], log.last_batch + 1]
     return tuple(

@@ -45,14 +45,14 @@ export function announce(words) {
   if (words !== lastAnnounced) byId('announcer').textContent = lastAnnounced = words;
 }
 
-// Where another node's page is. Nodes of a cluster speak the same scheme.
-export const pageOf = (httpAddress) => `${location.protocol}//${httpAddress}/`;
+// Where another node's page is: host:port, or https://host:port where it speaks HTTPS.
+const pageOf = (httpAddress) => (httpAddress.includes('://') ? `${httpAddress}/` : `http://${httpAddress}/`);
 
 // A link to another node's page; null where the address is none that a link could lead to.
 export function linkTo(httpAddress) {
   try {
     const url = new URL(pageOf(httpAddress));
-    if (url.protocol !== location.protocol || url.pathname !== '/') return null;
+    if (!['http:', 'https:'].includes(url.protocol) || url.pathname !== '/') return null;
     return make('a', { href: url.href, textContent: httpAddress, rel: 'noreferrer' });
   } catch {
     return null;

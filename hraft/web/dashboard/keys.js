@@ -66,7 +66,7 @@ export class Keys {
     byId('first-page').disabled = !after;
     byId('next-page').disabled = !hasNext;
     const found = page.count === 1 ? '1 key' : `${number(page.count)} keys`;
-    const where = this.prefix ? `begin with “${this.prefix}”` : 'in all';
+    const where = this.prefix ? `${page.count === 1 ? 'begins' : 'begin'} with “${this.prefix}”` : 'in all';
     this.note(`${found} ${where}${page.kvs.length < page.count ? `; ${page.kvs.length} of them here` : ''}.`);
   }
 

@@ -17,6 +17,7 @@ export class Values {
     byId('value-delete').addEventListener('click', () => this.remove());
     byId('value-overwrite').addEventListener('click', () => this.overwrite());
     byId('value-reload').addEventListener('click', () => this.show(this.current));
+    byId('value-text').addEventListener('input', () => (byId('value-save').disabled = false));
     this.dialog.addEventListener('close', () => this.back?.isConnected && this.back.focus());
   }
 
@@ -59,6 +60,8 @@ export class Values {
     byId('value-about').textContent = record ? about(record) : isNew ? 'It is made only if there is none of that name.' : '';
     byId('value-delete').hidden = !record;
     byId('value-save').textContent = record || !isNew ? 'Save' : 'Create';
+    // Bytes that cannot be shown as text are not replaced by nothing because somebody has looked at them.
+    byId('value-save').disabled = !isText;
     this.disarm();
     this.problem('');
   }
@@ -150,7 +153,7 @@ function about(record) {
   const bytes = record.value_base64 === undefined ? new TextEncoder().encode(record.value).length : bytesOf(record.value_base64).length;
   const lease = record.lease ? `, dies with lease ${record.lease}` : '';
   const lines = /\r(?!\n)/.test(record.value ?? '') ? '; its carriage returns become line feeds when it is saved here' : '';
-  return `${number(bytes)} bytes, changed at revision ${number(record.mod_revision)} (the ${number(record.version)}. time), made at ${number(record.create_revision)}${lease}${lines}`;
+  return `${number(bytes)} bytes, version ${number(record.version)}, changed at revision ${number(record.mod_revision)}, made at ${number(record.create_revision)}${lease}${lines}`;
 }
 
 // Sixteen bytes a line, as a person reads them.
