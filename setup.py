@@ -50,6 +50,8 @@ setup(
             "pyyaml>=6",
             # Asks whatever /v1/openapi.json allows. Its rules are checked in Rust, which PyPy has no wheels for.
             "schemathesis>=4.32; platform_python_implementation == 'CPython'",
+            # Drives a browser through the dashboard; tests of that are skipped where no Chromium is installed.
+            "playwright>=1.48; platform_python_implementation == 'CPython'",
             # The file system that forgets, for tests of power cuts; they are skipped where FUSE itself is not there.
             "mfusepy>=3; sys_platform == 'linux'",
             # A wheel is built and installed by a test, without going to an index.

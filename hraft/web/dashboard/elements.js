@@ -45,7 +45,7 @@ export function announce(words) {
   if (words !== lastAnnounced) byId('announcer').textContent = lastAnnounced = words;
 }
 
-// Where another node's page is: host:port, or https://host:port where it speaks HTTPS.
+// Where another node's page is. An address has a scheme only where its node speaks HTTPS.
 const pageOf = (httpAddress) => (httpAddress.includes('://') ? `${httpAddress}/` : `http://${httpAddress}/`);
 
 // A link to another node's page; null where the address is none that a link could lead to.
