@@ -26,7 +26,18 @@ from hraft.peers.boxes import BoxParser, serialized
 from hraft.peers.commands import Shape, decode_message, encode_message
 from hraft.peers.dialled import HELLO_ANSWER, HELLO_SAID, DialledConnection, connect
 from hraft.peers.hello import Purpose, hello_of
-from hraft.questions import ForwardedResult, ForwardJoin, ForwardProposal, ForwardReadIndex, JoinOutcome
+from hraft.questions import (
+    ChangeOutcome,
+    CompareState,
+    ForwardChange,
+    ForwardedResult,
+    ForwardJoin,
+    ForwardProposal,
+    ForwardQuestion,
+    ForwardReadIndex,
+    JoinOutcome,
+    StateHash,
+)
 
 ME = PeerIdentity("c1", "n1", "n1:80")
 OTHER = PeerIdentity("c1", "n2", "n2:80")
@@ -122,6 +133,12 @@ class _Node:
             return fail(NotLeader("n3"))
         if isinstance(request, ForwardProposal):
             return succeed(ForwardedResult(7, request.command))
+        if isinstance(request, ForwardQuestion):
+            return succeed(b"answer")
+        if isinstance(request, ForwardChange):
+            return succeed(ChangeOutcome(7, "n2"))
+        if isinstance(request, CompareState):
+            return succeed(StateHash("done", "1", "ab"))
         return succeed(9 if isinstance(request, ForwardReadIndex) else JoinOutcome("voter"))
 
 

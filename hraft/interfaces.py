@@ -21,7 +21,11 @@ from hraft.raft.ready import Save
 
 
 class StateMachine(Protocol):
-    """A deterministic function of the commands it is given. Used in the reactor thread only, but for `restored`."""
+    """A deterministic function of the commands it is given. Used in the reactor thread only, but for `restored`.
+
+    One whose `snapshot` gives equal lines, in equal order, for equal states may say so by an attribute `has_canonical_lines` that
+    is true: then members compare their states.
+    """
 
     def apply(self, index: int, command: bytes) -> Any:
         """Carry out one committed command and return its result.

@@ -192,11 +192,13 @@ DISK_LOOK_SECONDS = 1.0
 #: How often members compare the hashes of their states, and how soon after a leader begins, or after a difference.
 CHECK_INTERVAL_SECONDS = 600
 CHECK_SOON_SECONDS = 60.0
-#: How long members may take to come to the index in question, and how often they are asked meanwhile.
+#: How long is waited for a member that does not answer, and for one that is at work; and how often they are asked meanwhile.
 CHECK_PATIENCE_SECONDS = 60.0
+CHECK_LONGEST_SECONDS = 900.0
 CHECK_ASK_SECONDS = 1.0
 #: Lines of the state that are hashed before other work in the background has its turn.
 CHECK_LINES_COUNT = 1000
+CHECK_REST_SECONDS = 0.01
 DISK_RESERVE_BYTES = 64 * 1024 * 1024
 #: A node is ready while no more committed entries than that wait to be applied, and what it has is not older than that.
 READY_LAG_ENTRIES_COUNT = 1000

@@ -1,4 +1,4 @@
-"""What a node asks its leader, and what it is answered: frozen data, which travels between peers.
+"""What a node asks its leader, or a leader its members, and what it is answered: frozen data, which travels between peers.
 
 Knows neither how it is asked nor what becomes of it.
 """
@@ -64,7 +64,25 @@ class ForwardQuestion:
     question: bytes
 
 
-Request = ForwardProposal | ForwardReadIndex | ForwardJoin | ForwardChange | ForwardQuestion
+@dataclass(frozen=True, slots=True)
+class CompareState:
+    """(by a leader, to any member) Ask for the hash of the state after the entry at `index`; or without an index (0), tell of an
+    alarm, as JSON, or that there is none. Answer: StateHash."""
+
+    index: int
+    verdict: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StateHash:
+    """`status`: done; pending (ask again); passed (this node is past that entry); never (its state cannot be compared)."""
+
+    status: str
+    release: str
+    digest: str
+
+
+Request = ForwardProposal | ForwardReadIndex | ForwardJoin | ForwardChange | ForwardQuestion | CompareState
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,9 @@ UNKNOWN_COMMAND = Refused("this version of the store does not know this command"
 class KeyValueStore:
     """Keys in the order of their bytes. Belongs to one thread; only what `snapshot` returns may be used in another."""
 
+    #: Equal states give equal lines on every node, so that their hashes can be compared.
+    has_canonical_lines = True
+
     def __init__(self, store_limits: StoreLimits = DEFAULTS) -> None:
         self._limits = store_limits
         self._keyspace = Keyspace(store_limits)

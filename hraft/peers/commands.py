@@ -157,6 +157,13 @@ class ForwardChange(amp.Command):
     response: ClassVar[_Arguments] = [(b"index", Count()), (b"node_id", Text())]
 
 
+class CompareState(amp.Command):
+    """The only question that a leader asks its members."""
+
+    arguments: ClassVar[_Arguments] = [(b"index", Count()), (b"verdict", Blob())]
+    response: ClassVar[_Arguments] = [(b"status", Text()), (b"release", Text()), (b"digest", Text())]
+
+
 # --- between dataclasses and boxes ---------------------------------------------------------------
 
 

@@ -22,6 +22,7 @@ from hraft.peers.commands import Shape
 from hraft.peers.failures import as_hraft_error
 from hraft.questions import (
     ChangeOutcome,
+    CompareState,
     ForwardChange,
     ForwardedResult,
     ForwardJoin,
@@ -30,6 +31,7 @@ from hraft.questions import (
     ForwardReadIndex,
     JoinOutcome,
     Request,
+    StateHash,
 )
 
 
@@ -132,6 +134,7 @@ _questions: dict[type[Any], Question] = {
     ForwardChange: _question(commands.ForwardChange, ForwardChange, ChangeOutcome, PeerUnreachable, _outcome_unknown),
     ForwardJoin: _question(commands.ForwardJoin, ForwardJoin, JoinOutcome, PeerUnreachable, _join_unanswered),
 }
+_questions[CompareState] = _question(commands.CompareState, CompareState, StateHash, PeerUnreachable, PeerUnreachable)
 _by_name = {question.command.commandName: question for question in (PING, *_questions.values())}
 
 

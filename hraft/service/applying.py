@@ -53,6 +53,9 @@ class Applying:
         #: Since the last snapshot, whoever made it.
         self.entries_since_snapshot_count = 0
         self.bytes_since_snapshot = 0
+        #: After this entry (0: none) somebody wants to see the state, before the next one changes it.
+        self._marked_index = 0
+        self._at_mark: Callable[[], None] = _nobody
         self._queue: deque[Entry] = deque()
         self._next_turn: IDelayedCall | None = None
         #: The received snapshot that comes before whatever is in the queue.
@@ -73,6 +76,10 @@ class Applying:
         """Raise ProposalDropped while applying cannot keep up (L24)."""
         if len(self._queue) >= limits.APPLY_LAG_ENTRIES_COUNT:
             raise ProposalDropped(f"{len(self._queue)} committed entries wait to be applied; try again a little later")
+
+    def mark(self, index: int, reached: Callable[[], None]) -> None:
+        """Call `reached` right after that entry is applied and before another one is. It takes the place of an earlier mark."""
+        self._marked_index, self._at_mark = index, reached
 
     # --- entries ---------------------------------------------------------------------------------
 
@@ -114,6 +121,8 @@ class Applying:
             self._events.configuration_committed(entry.configuration, entry.index, entry.term)
         if self._proposals:
             self._proposals.applied(applied_id, result)
+        if applied_id.index == self._marked_index:
+            self._at_mark()
 
     # --- snapshots -------------------------------------------------------------------------------
 
@@ -172,6 +181,8 @@ class Applying:
         self.applied_id = snapshot.id
         self.configuration = snapshot.configuration
         self.snapshot_made()
+        if snapshot.index == self._marked_index:
+            self._at_mark()
 
     def snapshot_made(self) -> None:
         """Count from here for the next one."""
@@ -183,3 +194,7 @@ class Applying:
         if self._next_turn is not None:
             self._next_turn.cancel()
             self._next_turn = None
+
+
+def _nobody() -> None:
+    """Who wants to see the state when nobody does."""

@@ -1,15 +1,23 @@
-"""What a peer asks of this node as the leader: answered here or not at all, never passed on (C6)."""
+"""What a peer asks of this node, mostly as the leader: answered here or not at all, never passed on (C6)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
 
 from hraft import limits
 from hraft.errors import BadCommand, NotLeader
-from hraft.questions import ForwardChange, ForwardedResult, ForwardProposal, ForwardQuestion, ForwardReadIndex, Request
+from hraft.questions import (
+    CompareState,
+    ForwardChange,
+    ForwardedResult,
+    ForwardProposal,
+    ForwardQuestion,
+    ForwardReadIndex,
+    Request,
+)
 from hraft.raft.ready import Role
 from hraft.service.proposals import Applied
 from hraft.service.running import Running
@@ -25,6 +33,8 @@ class Requests:
 
     def answer(self, running: Running, request: Request) -> Deferred[Any]:
         """Raises NotLeader, and what the answer can fail with."""
+        if isinstance(request, CompareState):
+            return succeed(running.comparing.answer(request))
         if running.node.role is not Role.LEADER:
             raise NotLeader(running.leader_id)
         if isinstance(request, ForwardProposal):

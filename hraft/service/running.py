@@ -24,6 +24,7 @@ from hraft.service.alarms import Alarms
 from hraft.service.applying import Applying
 from hraft.service.changing import Changing
 from hraft.service.compaction import Compaction
+from hraft.service.comparing import Comparing
 from hraft.service.contact import Contact
 from hraft.service.disk_room import DiskRoom
 from hraft.service.events import Events
@@ -57,12 +58,11 @@ class Running:
         removed: Callable[[int], None],
     ) -> None:
         """Wire it all, and restore the snapshot before anything is served (R8). Raises LogCorrupted."""
-        self._clock = clock = around.clock
-        self._node_id = node_id = around.node_id
+        self._clock, self._node_id = clock, node_id = around.clock, around.node_id
         self._transport = transport = around.transport
         self._events, self._observers = events, observers
         storage, background, writer = around.storage, around.run_in_background, around.run_in_writer
-        timing = around.timing
+        timing, precautions = around.timing, around.precautions
         node = self.node = RaftNode(
             node_id,
             Settings(timing.election_timeout_ticks, timing.heartbeat_interval_ticks),
@@ -74,7 +74,7 @@ class Running:
         )
         self.proposals = Proposals()
         self.reads = WaitingReads()
-        self.room = DiskRoom(clock, node_id, around.precautions, writer, alarms)
+        self.room = DiskRoom(clock, node_id, precautions, writer, alarms)
         self.saves = Saves(clock, storage, writer, lambda save: self.loop.saved(save), halt, events, self.room.full)
         self.applying = Applying(clock, storage, state_machine, self.proposals, background, self._applied, halt, events)
         if recovered.snapshot is not None:
@@ -95,7 +95,8 @@ class Running:
         self.changing = Changing(node, self.loop, timing, self.until)
         self.forwarding = Forwarding(lambda: self.leader_id, node_id, transport, decode_result)
         self.removal = Removal(node_id, node, self.applying, transport, removed)
-        self.reaping = Reaping(clock, node, self.loop, timing, around.precautions.reap_after_seconds, events)
+        self.reaping = Reaping(clock, node, self.loop, timing, precautions.reap_after_seconds, events)
+        self.comparing = Comparing(around, node, self.applying, alarms)
         self._configuration: Configuration | None = None
         self._leading_term: int | None = None
         self._waiting: list[tuple[Callable[[], bool], float, Deferred[bool]]] = []
@@ -200,6 +201,7 @@ class Running:
         self.sending.tick()
         self.receiving.tick()
         self.compaction.consider()
+        self.comparing.tick()
         self._events.forgetful(self.node.forgetful_peers)
         self._look_at_waiting()
 
@@ -297,6 +299,7 @@ class Running:
         self.saves.stop()
         self.applying.stop()
         self.compaction.stop()
+        self.comparing.stop()
         self._observers.leading(None)
         self._look_at_waiting()
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hraft.interfaces import PeerIdentity, Recovered, StateMachine
+from hraft.interfaces import PeerIdentity, Precautions, Recovered, StateMachine
 from hraft.kv.store import KeyValueStore
 from hraft.leases import LeaseClock
 from hraft.raft.entry import HardState
@@ -38,6 +38,10 @@ class WatchedStateMachine:
         result = self.inner.apply(index, command)
         self._applied(index, command, result)
         return result
+
+    @property
+    def has_canonical_lines(self) -> bool:
+        return getattr(self.inner, "has_canonical_lines", False)
 
     def snapshot(self) -> Iterable[bytes]:
         return self.inner.snapshot()
@@ -118,6 +122,7 @@ def begin_life(node: SimulatedNode, bootstrap: bool) -> Life:
         bootstrap=bootstrap,
         timing=shape.timing,
         snapshot_policy=shape.snapshot_policy,
+        precautions=Precautions(shape.check_interval_seconds),
         encode_result=world.encode_result,
         decode_result=world.decode_result,
     )

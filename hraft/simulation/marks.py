@@ -82,6 +82,7 @@ NAMES = (
     "a node was removed",
     "a leader removed itself",
     "a change was refused because of another one",
+    "members compared their states",
     # Clients.
     "a write went through a follower",
     "a read went through a follower",
@@ -107,6 +108,7 @@ class Marks:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self._transfer_targets: dict[str, int] = {}
+        self._compared_counts: Counter[str] = Counter()
 
     def hit(self, name: str) -> None:
         if name not in _KNOWN:
@@ -125,6 +127,9 @@ class Marks:
         running = None if node.life is None else node.life.service._running
         if running is not None and running.reads._unapplied:
             self.hit("a read waited for its index to be applied")
+        if running is not None and running.comparing.compared_count != self._compared_counts[node.node_id]:
+            self._compared_counts[node.node_id] = running.comparing.compared_count
+            self.hit("members compared their states")
         saving = state.saving
         install = saving._install
         if install is not None and before is not None and now.commit_index != before.commit_index:

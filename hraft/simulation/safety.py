@@ -12,6 +12,7 @@ from hraft.raft.invariants import Facts, InvariantBroken, check_state, check_ste
 from hraft.raft.quorum import is_majority
 from hraft.raft.ready import Role
 from hraft.raft.state import RaftState
+from hraft.service.alarms import STATE_DIFFERS
 from hraft.simulation.ledger import Ledger
 from hraft.simulation.marks import Marks
 from hraft.simulation.node import SimulatedNode
@@ -63,6 +64,9 @@ class Safety:
             raise Violation("an invariant of hraft.raft", f"{node.node_id}: {broken}") from broken
         before, watch.facts = watch.facts, now
         self._marks.looked_at_step(node, before, now, state)
+        differs = node.service.alarms.get(STATE_DIFFERS)
+        if differs is not None:
+            raise Violation("members have equal states", f"{node.node_id}: {differs.detail}")
         self._look_at_log(node, watch)
         if state.role is Role.LEADER and (before is None or before.role is not Role.LEADER):
             self._look_at_leader(node, state)

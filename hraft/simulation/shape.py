@@ -81,6 +81,8 @@ class Shape:
     disk_seconds: tuple[float, float]
     segment_bytes: int
     padding_bytes: int
+    #: How often members compare their states; None: never.
+    check_interval_seconds: float | None
 
     @property
     def election_timeout_seconds(self) -> float:
@@ -174,6 +176,7 @@ def draw_shape(seed: int, seconds: float = WORLD_SECONDS, **given: Any) -> Shape
             sessions_count=random.choice((2, 10, 100)),
             session_answers_count=random.choice((1, 4, 64)),
         ),
+        check_interval_seconds=random.choice((None, None, None, 5.0)),
     )
     return replace(shape, **given)
 

@@ -270,6 +270,42 @@ PEERS = (
     ),
 )
 
+ALARMS = (
+    bug(
+        "O14a",
+        "a member's hash is of a later state than was asked for",
+        "service/state_hashing",
+        "        elif applied_index > index:\n",
+        "        elif applied_index < index:\n",
+        "            if applied_index == index:\n",
+        "            if True:\n",
+    ),
+    bug(
+        "O14b",
+        "a difference is seen by the leader and told to nobody",
+        "service/comparing",
+        'verdict = b"" if alarm is None else msgspec.json.encode(alarm)',
+        'verdict = b""',
+        unseen="in a world no states differ",
+    ),
+    bug(
+        "O16",
+        "writes are taken until the disk is full",
+        "service/disk_room",
+        "        self._is_below = use.free_bytes < bound\n",
+        "",
+        unseen="the nodes of a world do not look at the room on their disks",
+    ),
+    bug(
+        "O17",
+        "a node that hears no leader says that it is ready",
+        "service/health",
+        "Check(\"quorum\", facts.hears_leader, words)",
+        "Check(\"quorum\", True, words)",
+        unseen="nobody in a world asks whether a node is ready",
+    ),
+)
+
 STORE = (
     bug(
         "C1",

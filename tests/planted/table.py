@@ -28,6 +28,7 @@ BUGS: tuple[PlantedBug, ...] = (
     *services.SNAPSHOTS_ON_THE_WAY,
     *services.MEMBERS,
     *services.PEERS,
+    *services.ALARMS,
     *services.STORE,
     *time.LEASES,
     *time.LEASE_READS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from unittest import TestCase
 
 import pytest
@@ -19,6 +20,11 @@ from hraft.service.events import Events
 from hraft.service.health import Check
 
 MIB = 1024 * 1024
+
+
+def precautions(disk_use: Callable[[], DiskUse]) -> Precautions:
+    """A reserve of 64 MiB on this disk."""
+    return Precautions(disk_reserve_bytes=64 * MIB, disk_use=disk_use, frees_room=frees_room)
 
 
 class AlarmTests(TestCase):
@@ -56,7 +62,7 @@ class RoomTests(TestCase):
     def restart(self) -> None:
         member = self.cluster.members["node0"]
         member.crash()
-        member.start(precautions=Precautions(None, "", 64 * MIB, lambda: DiskUse(self.free_bytes), frees_room))
+        member.start(precautions=precautions(lambda: DiskUse(self.free_bytes)))
         self.cluster.elect()
         self.service = member.service
         self.cluster.run(1.5)
@@ -119,7 +125,7 @@ class RoomTests(TestCase):
 
         member = self.cluster.members["node0"]
         member.crash()
-        member.start(precautions=Precautions(None, "", 64 * MIB, gone, frees_room))
+        member.start(precautions=precautions(gone))
         self.cluster.elect()
         self.service = member.service
         self.cluster.run(3.0)
