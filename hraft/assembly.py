@@ -213,7 +213,8 @@ class HraftService(Service):
         self.node = node
         self._raft_port.open(transport.factory)
         tally = HttpTally(self._reactor.seconds)
-        figures = Figures(node, tally, self._site, self._disk_tally if self._directory else None, transport, self.stalls)
+        disk, ends = self._disk_tally if self._directory else None, self.certificates.live
+        figures = Figures(node, tally, self._site, disk, transport, self.stalls, ends)
         forward, backups = settings.forward, self._backups.status
         api = node_api(node, forward, self.leases, node.age_seconds, backups, self._guard, tally, figures)
         self._site.serve(api)

@@ -5,7 +5,8 @@ Costs the same however large the store is. Everything that is counted is since t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Protocol
 
 import msgspec
@@ -45,6 +46,15 @@ class Stalls(Protocol):
     longest_seconds: float
     stalls_count: int
     stalled_seconds: float
+
+
+class Certificate(Protocol):
+    """One that this node shows, and when it ends."""
+
+    name: str
+
+    @property
+    def expires_at(self) -> datetime | None: ...
 
 
 class HistogramFigures(msgspec.Struct, frozen=True):
@@ -160,6 +170,8 @@ class NodeFigures(msgspec.Struct, frozen=True):
     store: StoreFigures | None
     alarms: list[AlarmDocument]
     is_ready: bool
+    #: What each is for, and its end in seconds since the epoch.
+    certificates: dict[str, float]
 
 
 class Figures:
@@ -173,6 +185,7 @@ class Figures:
         disk: DiskTally | None = None,
         peers: Peers | None = None,
         stalls: Stalls | None = None,
+        certificates: Sequence[Certificate] = (),
     ) -> None:
         self._node = node
         self._tally = tally
@@ -180,6 +193,7 @@ class Figures:
         self._disk = disk
         self._peers = peers
         self._stalls = stalls
+        self._certificates = certificates
 
     def __call__(self) -> NodeFigures:
         """As of now."""
@@ -196,6 +210,7 @@ class Figures:
             store=_store(node),
             alarms=alarm_documents(node),
             is_ready=all(check.is_ok for check in node.readiness()),
+            certificates={one.name: one.expires_at.timestamp() for one in self._certificates if one.expires_at is not None},
         )
 
     def _peer_figures(self, status: NodeStatus) -> Iterator[PeerFigures]:

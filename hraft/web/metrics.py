@@ -79,6 +79,10 @@ def _proposals(figures: NodeFigures) -> list[Sample]:
     return [((outcome,), count) for outcome, count in figures.raft.proposals.items()]
 
 
+def _certificates(figures: NodeFigures) -> list[Sample]:
+    return [((use,), expires_at) for use, expires_at in figures.certificates.items()]
+
+
 def _requests(figures: NodeFigures) -> Iterator[Sample]:
     for route in figures.http.routes:
         for status_class, count in route.answers.items():
@@ -103,6 +107,7 @@ METRICS: Final = (
     Row("hraft_build_info", "gauge", "Always 1; what runs here", _build, ("version", "python", "twisted", "node", "cluster")),
     _gauge("hraft_ready", "Whether /readyz says 200", lambda f: float(f.is_ready)),
     Row("hraft_alarm", "gauge", "Whether this alarm stands, as far as this node knows", _alarms, ("kind",)),
+    Row("hraft_certificate_expires_timestamp_seconds", "gauge", "When a certificate of its own ends", _certificates, ("use",)),
     # The reactor.
     _reactor("hraft_reactor_longest_stall_seconds", "The longest time that it was held up", "longest_stall_seconds", "gauge"),
     _reactor("hraft_reactor_stalls_total", "Times that it was held up for 50 ms or more", "stalls_count"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 
 import yaml
@@ -26,6 +27,13 @@ from hraft.web.figures import Figures
 from hraft.web.metrics import METRICS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+class FakeCertificate:
+    """Ends a day after the epoch began."""
+
+    name = "HTTPS"
+    expires_at = datetime(1970, 1, 2, tzinfo=timezone.utc)
 
 
 class FakePeers:
@@ -107,11 +115,12 @@ class MetricsTests(WireTestCase):
         disk.wrote(12)
         stalls = ReactorStalls(Clock())
         stalls.longest_seconds, stalls.stalls_count, stalls.stalled_seconds = 0.25, 3, 0.5
-        figures = Figures(self.node, self.served.api.tally, self.served.site, disk, FakePeers(), stalls)
+        figures = Figures(self.node, self.served.api.tally, self.served.site, disk, FakePeers(), stalls, [FakeCertificate()])
         self.served = Served(figures=figures)
         values = self.values_of(figures)
         expected = {
             "hraft_alarm{kind=disk_full}": 1,
+            "hraft_certificate_expires_timestamp_seconds{use=HTTPS}": 86400.0,
             "hraft_reactor_longest_stall_seconds": 0.25,
             "hraft_reactor_stalls_total": 3,
             "hraft_reactor_stalled_seconds_total": 0.5,
