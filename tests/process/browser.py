@@ -56,9 +56,16 @@ class Looker:
         self.page.goto(f"http://{address}/")
 
     def wait_for(self, selector: str, text: str, seconds: float = 30.0) -> None:
-        """Until the element says so."""
-        found = "([selector, text]) => document.querySelector(selector)?.textContent.includes(text)"
-        self.page.wait_for_function(found, arg=[selector, text], timeout=seconds * 1000)
+        """Until the element says so. Not by a function of ours: the page's policy lets nobody evaluate one again and again."""
+        from playwright.sync_api import expect
+
+        expect(self.page.locator(selector)).to_contain_text(text, timeout=seconds * 1000)
+
+    def wait_for_value(self, selector: str, value: str, seconds: float = 30.0) -> None:
+        """Until a field has it."""
+        from playwright.sync_api import expect
+
+        expect(self.page.locator(selector)).to_have_value(value, timeout=seconds * 1000)
 
     def text(self, selector: str) -> str:
         said: str = self.page.inner_text(selector)
