@@ -39,9 +39,9 @@ class Count(Argument):
 
     def fromString(self, inString: bytes) -> int:
         # Before int(): it would take signs, blanks and underscores, and minutes for a million digits.
-        if not inString.isdigit() or len(inString) > 19 or int(inString) > _COUNT_MAX:
-            raise BadMessage(f"expected a number from 0 to {_COUNT_MAX}, got {inString[:40]!r}")
-        return int(inString)
+        if inString.isdigit() and len(inString) <= 19 and (count := int(inString)) <= _COUNT_MAX:
+            return count
+        raise BadMessage(f"expected a number from 0 to {_COUNT_MAX}, got {inString[:40]!r}")
 
 
 class Flag(Argument):
@@ -117,6 +117,9 @@ def put(argument: Any, name: bytes, value: Any, strings: dict[bytes, bytes]) -> 
     if argument.optional and value is None:
         return
     whole = argument.toString(value)
+    if len(whole) < amp.MAX_VALUE_LENGTH:
+        strings[name] = whole
+        return
     strings[name] = whole[: amp.MAX_VALUE_LENGTH]
     for number, start in enumerate(range(amp.MAX_VALUE_LENGTH, len(whole), amp.MAX_VALUE_LENGTH), 1):
         strings[b"%b.%d" % (name, number)] = whole[start : start + amp.MAX_VALUE_LENGTH]

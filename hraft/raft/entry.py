@@ -6,12 +6,16 @@ collector need not visit: a log of a million entries would make every full colle
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 import msgspec
 
 from hraft.raft.configuration import Configuration
+
+#: What an entry is counted for beside its command.
+_ENTRY_BYTES = 64
 
 
 class EntryKind(Enum):
@@ -59,7 +63,12 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     @property
     def size_bytes(self) -> int:
         """About what this entry takes on the wire and on disk; limits count in it."""
-        return 64 + len(self.command)
+        return _ENTRY_BYTES + len(self.command)
+
+
+def size_of(entries: Sequence[Entry]) -> int:
+    """Of all of them together."""
+    return _ENTRY_BYTES * len(entries) + sum([len(entry.command) for entry in entries])
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,16 +46,19 @@ def on_append_entries(state: RaftState, leader: str, request: AppendEntries) -> 
 def _check(state: RaftState, request: AppendEntries) -> None:
     """Refuse what no leader says, so that the rest may rely on it (L15, L16)."""
     demand(request.prev_log_index >= 0 and request.leader_commit >= 0, "an index is negative")
-    previous = EntryId(request.prev_log_term, request.prev_log_index)
-    demand(previous.term <= request.term, f"term {previous.term} is later than the leader's")
+    index, term = request.prev_log_index, request.prev_log_term
+    demand(term <= request.term, f"term {term} is later than the leader's")
     for entry in request.entries:
-        demand(entry.index == previous.index + 1, f"entry {entry.index} follows {previous.index}")
-        demand(previous.term <= entry.term <= request.term, f"entry {entry.index} has term {entry.term}")
-        is_configuration = entry.kind is EntryKind.CONFIGURATION
-        demand(is_configuration == (entry.configuration is not None), f"entry {entry.index} is no {entry.kind.value}")
+        # Not by `demand`: to put into words what is right costs more than to look.
+        if entry.index != index + 1:
+            raise BadMessage(f"entry {entry.index} follows {index}")
+        if not term <= entry.term <= request.term:
+            raise BadMessage(f"entry {entry.index} has term {entry.term}")
+        if (entry.kind is EntryKind.CONFIGURATION) != (entry.configuration is not None):
+            raise BadMessage(f"entry {entry.index} is no {entry.kind.value}")
         if entry.configuration is not None:
             _check_configuration(state, entry.configuration)
-        previous = EntryId(entry.term, entry.index)
+        index, term = entry.index, entry.term
 
 
 def _check_configuration(state: RaftState, configuration: Configuration) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from operator import attrgetter
 
 from hraft.errors import Compacted
-from hraft.raft.entry import ORIGIN, Entry, EntryId
+from hraft.raft.entry import ORIGIN, Entry, EntryId, size_of
 from hraft.raft.invariants import InvariantBroken, require
 
 _term = attrgetter("term")
@@ -90,11 +90,12 @@ class Log:
         start = first_index - self.first_index
         require(start >= 0, f"entry {first_index} is before the first, {self.first_index}")
         taken = self._entries[start : start + entries_count]
-        room = size_bytes
-        for count, entry in enumerate(taken):
-            room -= entry.size_bytes
-            if room < 0 and count > 0:
-                return tuple(taken[:count])
+        if size_of(taken) > size_bytes:
+            room = size_bytes
+            for count, entry in enumerate(taken):
+                room -= entry.size_bytes
+                if room < 0 and count > 0:
+                    return tuple(taken[:count])
         return tuple(taken)
 
     def between(self, first_index: int, last_index: int) -> tuple[Entry, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hraft.raft import quorum
-from hraft.raft.entry import Entry
+from hraft.raft.entry import Entry, size_of
 from hraft.raft.messages import AppendEntries, AppendEntriesResponse, InstallSnapshot, InstallSnapshotResponse, demand
 from hraft.raft.progress import Progress, ProgressState
 from hraft.raft.state import Leading, RaftState
@@ -55,9 +55,8 @@ def _send_entries(state: RaftState, leading: Leading, peer: str, progress: Progr
         return
     while not (_has_been_sent_all(state, progress) or progress.is_paused):
         entries = state.log.slice(progress.next_index, settings.append_entries_count, settings.append_bytes)
-        size_bytes = sum(entry.size_bytes for entry in entries)
         _send(state, leading, peer, progress.next_index - 1, entries)
-        progress.sent(progress.next_index - 1 + len(entries), size_bytes, state.commit_index)
+        progress.sent(progress.next_index - 1 + len(entries), size_of(entries), state.commit_index)
 
 
 def _has_been_sent_all(state: RaftState, progress: Progress) -> bool:
@@ -170,5 +169,5 @@ def advance_commit(state: RaftState, leading: Leading) -> None:
     index = quorum.committed_index(match_indexes)
     if index <= state.commit_index or state.log.term_at(index) != state.term:
         return
-    leading.uncommitted_bytes -= sum(entry.size_bytes for entry in state.log.between(state.commit_index + 1, index))
+    leading.uncommitted_bytes -= size_of(state.log.between(state.commit_index + 1, index))
     state.commit_up_to(index)

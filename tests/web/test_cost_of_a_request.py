@@ -29,12 +29,12 @@ class WebTests(TestCase):
 
     def test_a_read(self) -> None:
         """The cheapest thing that a client can ask."""
-        self.assertLess(self.ask(b"GET /key/foo HTTP/1.1\r\nHost: h\r\n\r\n"), 35)
+        self.assertLess(self.ask(b"GET /key/foo HTTP/1.1\r\nHost: h\r\n\r\n"), 33)
 
     def test_a_read_under_v1(self) -> None:
         """Where the leader's word is there at once."""
         self.served.node.is_fresh = True
-        self.assertLess(self.ask(b"GET /v1/kv/foo HTTP/1.1\r\nHost: h\r\n\r\n"), 47)
+        self.assertLess(self.ask(b"GET /v1/kv/foo HTTP/1.1\r\nHost: h\r\n\r\n"), 46)
 
     def test_a_write_under_v1(self) -> None:
         """Without the node's own part, but with the store's."""
@@ -43,4 +43,4 @@ class WebTests(TestCase):
     def test_a_write(self) -> None:
         """Without the node's own part."""
         body = b'{"foo":"bar"}'
-        self.assertLess(self.ask(b"POST /key HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)), 57)
+        self.assertLess(self.ask(b"POST /key HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)), 55)
