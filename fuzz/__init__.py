@@ -6,7 +6,7 @@ Two of them stand on what the tests of the same part have: a node alone on the s
 import sys
 from pathlib import Path
 
-for _part in ("raft", "web"):
+for _part in (".", "raft", "web"):
     _folder = str(Path(__file__).resolve().parent.parent / "tests" / _part)
     if _folder not in sys.path:
         sys.path.append(_folder)
