@@ -1,9 +1,9 @@
 """`python -m benchmarks million`: what a big state costs in memory and at a restart, and writes beside snapshots and a catch-up.
 
-    fill a cluster of three with many keys --> memory, state on disk
-    writes there and in an empty cluster, in turn --> their ratio
+    fill a cluster of three with many keys --> memory, size on disk
+    writes there and in an empty cluster, in turn
     kill -9 of a follower, start it again --> time and CPU time until it is ready, memory
-    all again with small --snapshot-entries --> writes while snapshots are written, one after the other
+    all of the big one again with small --snapshot-entries --> writes beside snapshots, and in the empty cluster, in turn
     a node with an empty directory joins --> writes while it catches up by snapshot, time until it is there
 
 Beside each load a probe asks the leader whether it lives, every few milliseconds: its longest answer bounds from above how long
@@ -16,9 +16,10 @@ import argparse
 import http.client
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
+from typing import NamedTuple
 
 from benchmarks.load import Figure, wrk
 from benchmarks.processes import cpu_seconds, disk_mib, resident_mib
@@ -27,31 +28,56 @@ from tests.process.cluster import Cluster, Node, wait_until
 #: Seconds that a slow machine may take for one step.
 PATIENCE_SECONDS = 900.0
 _PROBE_SECONDS = 0.005
+#: By the size of the log alone, which so many small writes do not reach; and one after the other.
+_FEW_SNAPSHOTS = ("--snapshot-entries", "100000000")
+_MANY_SNAPSHOTS = ("--snapshot-entries", "5000")
+
+
+class Loaded(NamedTuple):
+    """What a load saw, and the slowest answer of the probe beside it."""
+
+    figure: Figure
+    slowest_probe_ms: float
 
 
 def million(cluster: Cluster, arguments: argparse.Namespace) -> None:
     """Everything, in the order of the page above."""
-    keys_count, value_bytes, options = arguments.keys, arguments.value_bytes, ("--snapshot-entries", "100000")
-    nodes = cluster.start(arguments.nodes, *options)
+    last_key, raw_mib = _key(arguments.keys - 1), arguments.keys * (len(_key(0)) + arguments.value_bytes) / 2**20
+    nodes = cluster.start(arguments.nodes, *_FEW_SNAPSHOTS)
     empty = Cluster(cluster.folder / "empty", arguments.reactor)
     empty.folder.mkdir()
     try:
-        other = empty.start(arguments.nodes, *options)[0]
-        _fill(cluster, nodes[0], keys_count, value_bytes)
-        raw_mib = keys_count * (len(_key(0)) + value_bytes) / 2**20
+        empty.start(arguments.nodes, *_FEW_SNAPSHOTS)
+        _fill(cluster, nodes[0], arguments.keys, arguments.value_bytes)
         for node in nodes:
-            wait_until(lambda node=node: node.get(_key(keys_count - 1)), "the last key is there", PATIENCE_SECONDS)  # type: ignore[misc]
+            wait_until(lambda node=node: node.get(last_key), "the last key is there", PATIENCE_SECONDS)  # type: ignore[misc]
+            wait_until(lambda node=node: not _is_writing(node), "its snapshot is written", PATIENCE_SECONDS)  # type: ignore[misc]
         _tell_memory(nodes, raw_mib)
-        _beside_an_empty_one(cluster.leader(PATIENCE_SECONDS), other, arguments)
+        _in_turn("nothing else", cluster, empty, arguments)
+        _restart(cluster.followers()[-1], last_key, raw_mib)
+        for node in nodes:
+            node.options = _MANY_SNAPSHOTS
+            node.kill()
+        for node in nodes:
+            node.start()
+        for node in nodes:
+            wait_until(node.is_started, f"{node.name} has started", PATIENCE_SECONDS)
+        _in_turn("snapshots all the time", cluster, empty, arguments)
+        print(f"snapshots that were whole by then: {[node.log_of_process().count('took a snapshot') for node in nodes]}")
+        for node in nodes:
+            wait_until(lambda node=node: not _is_writing(node), "its snapshot is written", PATIENCE_SECONDS)  # type: ignore[misc]
+        _catch_up(cluster, empty, last_key, arguments)
     finally:
         empty.close()
-    _restart(cluster.followers()[-1], _key(keys_count - 1), raw_mib)
-    quiet = _load("writes, nothing else", cluster.leader(PATIENCE_SECONDS), arguments)
-    _again_with_many_snapshots(nodes)
-    leader = cluster.leader(PATIENCE_SECONDS)
-    _tell("the same while snapshots are written", _load("writes, snapshots all the time", leader, arguments), quiet)
-    print(f"snapshots that were whole by the end of it: {leader.log_of_process().count('took a snapshot')}")
-    _catch_up(cluster, leader, quiet, arguments)
+
+
+def _is_writing(node: Node) -> bool:
+    """Looked at twice: a snapshot may be about to begin."""
+    for _ in range(2):
+        if any(node.directory.glob("snapshots/*ing")):
+            return True
+        time.sleep(1.0)
+    return False
 
 
 def _key(number: int) -> str:
@@ -80,13 +106,22 @@ def _tell_memory(nodes: list[Node], raw_mib: float) -> None:
         print(f"{node.name}: {mib:.0f} MiB resident, {mib / raw_mib:.2f} times the raw data; {on_disk:.0f} MiB on disk")
 
 
-def _beside_an_empty_one(full: Node, empty: Node, arguments: argparse.Namespace) -> None:
-    ratios = []
+def _in_turn(what: str, cluster: Cluster, empty: Cluster, arguments: argparse.Namespace) -> None:
+    rounds = []
     for number in range(1, arguments.rounds + 1):
-        figures = [wrk(node, 64, arguments.seconds) for node in (full, empty)]
-        ratios.append(figures[0].per_second / figures[1].per_second)
-        print(f"round {number}: full {_shown(figures[0])}; empty {_shown(figures[1])}; ratio {ratios[-1]:.2f}", flush=True)
-    print(f"writes/s of the full store to the empty one: median {statistics.median(ratios):.2f}")
+        full, other = (_load(each.leader(PATIENCE_SECONDS), arguments) for each in (cluster, empty))
+        rounds.append((full, other))
+        print(f"{what}, round {number}: full {_shown(full)}; empty {_shown(other)}", flush=True)
+    _tell(what, rounds)
+
+
+def _tell(what: str, rounds: list[tuple[Loaded, Loaded]]) -> None:
+    def median(read: Callable[[Figure, Figure], float]) -> float:
+        return statistics.median(read(full.figure, other.figure) for full, other in rounds)
+
+    print(f"{what}: writes/s to those of the empty store {median(lambda full, other: full.per_second / other.per_second):.2f}")
+    print(f"{what}: p99 to its own median {median(lambda full, _: full.p99_ms / full.median_ms):.1f}, ", end="")
+    print(f"the empty one's {median(lambda _, other: other.p99_ms / other.median_ms):.1f}", flush=True)
 
 
 def _restart(node: Node, last_key: str, raw_mib: float) -> None:
@@ -101,20 +136,9 @@ def _restart(node: Node, last_key: str, raw_mib: float) -> None:
         print(f"restart {number}: {seconds:.1f} s, {used:.1f} s of CPU, {mib:.0f} MiB, {mib / raw_mib:.2f} times raw", flush=True)
 
 
-def _again_with_many_snapshots(nodes: list[Node]) -> None:
-    """So that one is written nearly all the time of a load of some seconds."""
-    for node in nodes:
-        node.options = ("--snapshot-entries", "5000")
-        node.kill()
-    for node in nodes:
-        node.start()
-    for node in nodes:
-        wait_until(node.is_started, f"{node.name} has started", PATIENCE_SECONDS)
-
-
-def _catch_up(cluster: Cluster, leader: Node, quiet: Figure, arguments: argparse.Namespace) -> None:
-    last_key = _key(arguments.keys - 1)
-    joiner = cluster.node("--snapshot-entries", "100000000", "--snapshot-log-mib", "100000", join=[leader])
+def _catch_up(cluster: Cluster, empty: Cluster, last_key: str, arguments: argparse.Namespace) -> None:
+    leader = cluster.leader(PATIENCE_SECONDS)
+    joiner = cluster.node(*_FEW_SNAPSHOTS, join=[leader])
     took: list[float] = []
 
     def join() -> None:
@@ -125,18 +149,19 @@ def _catch_up(cluster: Cluster, leader: Node, quiet: Figure, arguments: argparse
 
     joining = Thread(target=join)
     joining.start()
-    figure = _load("writes, a node catches up", leader, arguments)
+    full = _load(leader, arguments)
     was_over = bool(took)
     joining.join()
-    _tell("the same while a node catches up", figure, quiet)
-    print(f"caught up after {took[0]:.1f} s, which was {'before' if was_over else 'after'} the end of that load")
+    other = _load(empty.leader(PATIENCE_SECONDS), arguments)
+    print(f"a node catches up: full {_shown(full)}; empty {_shown(other)}", flush=True)
+    _tell("a node catches up", [(full, other)])
+    print(f"caught up after {took[0]:.1f} s, {'before' if was_over else 'after'} the end of that load")
 
 
-def _load(what: str, leader: Node, arguments: argparse.Namespace) -> Figure:
+def _load(leader: Node, arguments: argparse.Namespace) -> Loaded:
     with _probing(leader) as answers_ms:
         figure = wrk(leader, 64, arguments.seconds)
-    print(f"{what}: {_shown(figure)}; longest answer of a probe {max(answers_ms, default=0.0):.0f} ms", flush=True)
-    return figure
+    return Loaded(figure, max(answers_ms, default=0.0))
 
 
 @contextmanager
@@ -160,11 +185,8 @@ def _probing(node: Node) -> Iterator[list[float]]:
     thread.join()
 
 
-def _tell(what: str, figure: Figure, quiet: Figure) -> None:
-    own, to_quiet = figure.p99_ms / figure.median_ms, figure.p99_ms / quiet.median_ms
-    print(f"{what}: p99 {figure.p99_ms:.1f} ms, {own:.1f} times its median, {to_quiet:.1f} times the quiet one")
-
-
-def _shown(figure: Figure) -> str:
+def _shown(loaded: Loaded) -> str:
+    figure = loaded.figure
     failed = f", {figure.failed_count} FAILED" if figure.failed_count else ""
-    return f"{figure.per_second:.0f}/s, median {figure.median_ms:.2f} ms, p99 {figure.p99_ms:.2f} ms{failed}"
+    rate = f"{figure.per_second:.0f}/s, median {figure.median_ms:.2f} ms, p99 {figure.p99_ms:.2f} ms{failed}"
+    return f"{rate}, slowest probe {loaded.slowest_probe_ms:.0f} ms"

@@ -142,7 +142,8 @@ def decode_lines(lines: Iterable[bytes], store_limits: StoreLimits = DEFAULTS) -
     for _ in range(header.sessions):
         _read_session(reading, sessions)
     oldest_revision = header.revision if header.oldest_revision is None else header.oldest_revision
-    keyspace.history = History(_read_events(reading, header, oldest_revision), oldest_revision, store_limits)
+    events = _read_events(reading, header, oldest_revision, keyspace.records)
+    keyspace.history = History(events, oldest_revision, store_limits)
     reading.end()
     return keyspace, sessions
 
@@ -218,7 +219,8 @@ def _read_keys(reading: _Reading, header: _Header, keyspace: Keyspace) -> list[t
     for _ in range(header.keys):
         line = reading.next(_keys)
         key = reading.bytes(line.key, line.key_base64)
-        reading.check(previous is None or key > previous, f"its key does not come after {previous!r}")
+        if previous is not None and key <= previous:
+            raise reading.corrupted(f"its key does not come after {previous!r}")
         records[key] = _record(reading, line, header.revision)
         previous = key
         if line.lease:
@@ -255,14 +257,14 @@ def _record_line(record: Record | None) -> _Record | None:
 
 
 def _record(reading: _Reading, line: _Record | _Key, revision: int) -> Record:
-    in_order = line.create_revision <= line.mod_revision <= revision
-    reading.check(in_order, f"the revisions must not fall: created, set, store's {revision}")
-    most = line.mod_revision - line.create_revision + 1
-    reading.check(line.version <= most, "the version is higher than the revisions allow")
+    create_revision, mod_revision, version = line.create_revision, line.mod_revision, line.version
+    if not create_revision <= mod_revision <= revision:
+        raise reading.corrupted(f"the revisions must not fall: created, set, store's {revision}")
+    if version > mod_revision - create_revision + 1:
+        raise reading.corrupted("the version is higher than the revisions allow")
     value = reading.bytes(line.value, line.value_base64)
     # Nearly all keys are set once: one number for both saves 32 bytes a key.
-    create_revision = line.mod_revision if line.create_revision == line.mod_revision else line.create_revision
-    return Record(value, create_revision, line.mod_revision, line.version, line.lease)
+    return Record(value, mod_revision if create_revision == mod_revision else create_revision, mod_revision, version, line.lease)
 
 
 # --- sessions -------------------------------------------------------------------------------------
@@ -279,7 +281,7 @@ def _read_session(reading: _Reading, sessions: Sessions) -> None:
 # --- history --------------------------------------------------------------------------------------
 
 
-def _read_events(reading: _Reading, header: _Header, oldest_revision: int) -> list[Event]:
+def _read_events(reading: _Reading, header: _Header, oldest_revision: int, records: dict[bytes, Record]) -> list[Event]:
     reading.check(oldest_revision <= header.revision, "the history ends after the store's revision")
     events: list[Event] = []
     last_revision = oldest_revision + 1
@@ -290,5 +292,8 @@ def _read_events(reading: _Reading, header: _Header, oldest_revision: int) -> li
         record, previous = (
             None if part is None else _record(reading, part, header.revision) for part in (line.record, line.previous)
         )
-        events.append(Event(reading.bytes(line.key, line.key_base64), record, previous, line.revision))
+        key = reading.bytes(line.key, line.key_base64)
+        present = records.get(key)
+        # As long as it is still the key's, it is there already, and need not be kept twice.
+        events.append(Event(key, present if record == present else record, previous, line.revision))
     return events
