@@ -26,6 +26,7 @@ from hraft.auth.users import Access, Role, Rule, User
 from hraft.errors import BadUserFile
 from hraft.kv.texts import Base64, Text, joined, split
 
+_REASON_CHARACTERS_COUNT = 300
 _NAME = re.compile(r"[!-9;-~]{1,128}")
 
 
@@ -176,4 +177,5 @@ def _reason(error: Exception) -> str:
         return "it nests too deeply"
     if isinstance(error, UnicodeDecodeError):
         return "it is not UTF-8"
-    return str(error)
+    # An unknown field is named whole, however long that is.
+    return str(error)[:_REASON_CHARACTERS_COUNT]

@@ -53,6 +53,13 @@ def test_a_mistake_has_its_line(line: bytes, reason: str) -> None:
     assert "hunter22" not in str(caught.value)
 
 
+def test_a_mistake_of_any_length_is_a_line() -> None:
+    """A field's name may be as long as a file; the log is not to be."""
+    with pytest.raises(BadUserFile) as caught:
+        parse_users("f", b'{"user":"a","%b":1}' % (b"x" * 10_000))
+    assert len(str(caught.value)) < 400
+
+
 def test_hashes() -> None:
     """The right password and no other; the same twice is not the same hash; a token has enough chance in it."""
     kept = hash_password(b"secret", log_n=10)
