@@ -57,7 +57,7 @@ async def _look(client: HraftClient, session: Session) -> list[dict[str, Any]]:
     asked = [Deferred.fromCoroutine(_ask(client, name, endpoint)) for name, endpoint in endpoints.items()]
     answers: list[tuple[bool, dict[str, Any]]] = await DeferredList(asked, fireOnOneErrback=True)
     missing = [{"id": name, "error": "it has not said its HTTP address"} for name in unknown]
-    return [answer for _, answer in answers] + missing
+    return _with_lags([answer for _, answer in answers]) + missing
 
 
 async def _ask(client: HraftClient, name: str, endpoint: str) -> dict[str, Any]:
@@ -76,12 +76,14 @@ async def _ask(client: HraftClient, name: str, endpoint: str) -> dict[str, Any]:
             "age_ms": told["age_ms"],
             "version": told["version"],
             "backups": told.get("backups"),
+            "disk": told.get("disk"),
+            "alarms": told.get("alarms", []),
         }
     except (ClientError, KeyError, TypeError) as error:
         return {"id": name, "error": " ".join(str(error).split()) or repr(error)}
 
 
-_COLUMNS = ("ID", "ROLE", "TERM", "LEADER", "COMMITTED", "APPLIED", "REVISION", "KEYS", "AGE", "VERSION")
+_COLUMNS = ("ID", "ROLE", "TERM", "LEADER", "COMMITTED", "APPLIED", "LAG", "REVISION", "KEYS", "AGE", "ROOM", "VERSION")
 
 
 def _print(session: Session, nodes: list[dict[str, Any]]) -> None:
@@ -90,12 +92,27 @@ def _print(session: Session, nodes: list[dict[str, Any]]) -> None:
             session.printing.document(node)
     else:
         session.printing.table(_COLUMNS, map(_status_row, nodes))
+        for line in _alarm_lines(nodes):
+            click.echo(line, err=True)
+
+
+def _with_lags(nodes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """How many entries each has yet to apply of what any of them knows to be committed."""
+    committed = max((node["commit_index"] for node in nodes if "error" not in node), default=0)
+    return [node if "error" in node else {**node, "lag": max(0, committed - node["applied_index"])} for node in nodes]
+
+
+def _alarm_lines(nodes: list[dict[str, Any]]) -> list[str]:
+    """Each alarm once, however many nodes tell of it."""
+    alarms = {(alarm["kind"], *alarm["members"]): alarm for node in nodes for alarm in node.get("alarms") or ()}
+    return [shown(f"ALARM {alarm['kind']}: {alarm['detail']}; {alarm['advice']}".encode()) for alarm in alarms.values()]
 
 
 def _status_row(node: dict[str, Any]) -> tuple[str, ...]:
     if "error" in node:
-        return (node["id"], "no answer", shown(node["error"].encode())[:60], *("-",) * 7)
+        return (node["id"], "no answer", shown(node["error"].encode())[:60], *("-",) * 9)
     age = "-" if node["age_ms"] is None else f"{node['age_ms']} ms"
-    names = ("commit_index", "applied_index", "revision", "keys_count")
+    room = "-" if node["disk"] is None else f"{node['disk']['free_bytes'] // (1024 * 1024)} MiB"
+    names = ("commit_index", "applied_index", "lag", "revision", "keys_count")
     numbers = (str(node[name]) for name in names)
-    return (node["id"], node["role"], str(node["term"]), node["leader"] or "none", *numbers, age, node["version"])
+    return (node["id"], node["role"], str(node["term"]), node["leader"] or "none", *numbers, age, room, node["version"])

@@ -6,6 +6,7 @@ Knows nothing of HTTP.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 
 import msgspec
 
@@ -96,7 +97,10 @@ def store_document(node: Node, age_ms: int | None) -> dict[str, object]:
     store, counts = node.state_machine, {}
     if isinstance(store, KeyValueStore):
         counts = {"revision": store.revision, "keys_count": store.count(), "leases_count": store.leases_count}
-    return {**status_document(node), **counts, "age_ms": age_ms, "alarms": alarm_documents(node)}
+    found = node.counts()
+    use = found.disk
+    disk = None if use is None else {**asdict(use), "reserve_bytes": found.disk_reserve_bytes}
+    return {**status_document(node), **counts, "age_ms": age_ms, "disk": disk, "alarms": alarm_documents(node)}
 
 
 def cluster_document(node: Node) -> ClusterDocument:

@@ -247,6 +247,19 @@ class ClusterTests(TestCase):
             self.assertEqual(expected, json.loads(out.splitlines()[0])["backups"])
 
 
+    def test_status_tells_of_alarms(self) -> None:
+        """Each once, with what to do, whoever tells of it; and how far each node is behind, and its room."""
+        names = ("term", "commit_index", "applied_index", "snapshot_index", "revision", "keys_count", "age_ms")
+        alarm = {"kind": "disk_full", "members": ["n0"], "detail": "3 MiB left", "advice": "make room"}
+        told = {"me": {"id": "n0"}, "role": "leader", "leader": {"id": "n0"}, "version": "1", **dict.fromkeys(names, 7)}
+        status = {**told, "commit_index": 9, "alarms": [alarm], "disk": {"free_bytes": 3 * 1024 * 1024}}
+        result, out = run(DoubleClient(cluster=self.VIEW, status=status), "status")
+        self.assertEqual(1, result.stderr.count("ALARM disk_full: 3 MiB left; make room"))
+        self.assertEqual("n0 leader 7 n0 9 7 2 7 7 7 ms 3 MiB 1", out.splitlines()[0].replace("\t", " "))
+        document = json.loads(run(DoubleClient(cluster=self.VIEW, status=status), "status", is_json=True)[1].splitlines()[0])
+        self.assertEqual(([alarm], 2), (document["alarms"], document["lag"]))
+
+
 class WordTests(TestCase):
     def test_bytes_for_people(self) -> None:
         """Readable, on one line, harmless."""

@@ -274,11 +274,9 @@ ALARMS = (
     bug(
         "O14a",
         "a member's hash is of a later state than was asked for",
-        "service/state_hashing",
-        "        elif applied_index > index:\n",
-        "        elif applied_index < index:\n",
-        "            if applied_index == index:\n",
-        "            if True:\n",
+        "service/applying",
+        "        if applied_id.index == self._marked_index:\n",
+        "        if applied_id.index > self._marked_index > 0:\n",
     ),
     bug(
         "O14b",

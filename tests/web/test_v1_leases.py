@@ -154,12 +154,16 @@ class ClusterTests(WireTestCase):
         self.assertEqual(["c1", 3, leader, True], about)
         self.assertEqual(
             [
-                {**leader, "voter": True, "leader": True, "self": True, "match_index": 8, "lag": 1, "last_contact_ms": 0},
+                {
+                    **leader, "voter": True, "replica": False, "leader": True, "self": True,
+                    "match_index": 8, "lag": 1, "last_contact_ms": 0,
+                },
                 {
                     "id": "node1",
                     "raft_address": "host1:12001",
                     "http_address": "host1:11001",
                     "voter": True,
+                    "replica": False,
                     "leader": False,
                     "self": False,
                     "match_index": 7,
@@ -171,6 +175,7 @@ class ClusterTests(WireTestCase):
                     "raft_address": "host2:12002",
                     "http_address": None,
                     "voter": False,
+                    "replica": False,
                     "leader": False,
                     "self": False,
                     "match_index": 0,
@@ -196,7 +201,7 @@ class ClusterTests(WireTestCase):
         self.node.put(GrantLease(60))
         self.node.put(Set(b"a", b"1"))
         before = self.ask("GET", "/status").json()
-        store = {"revision": 1, "keys_count": 1, "leases_count": 1, "age_ms": None, "alarms": [], "backups": None}
+        store = {"revision": 1, "keys_count": 1, "leases_count": 1, "age_ms": None, "disk": None, "alarms": [], "backups": None}
         self.assertEqual({**before, **store}, self.answered(200, "GET", "/v1/status"))
         self.served.age_seconds = 1.5
         self.assertEqual(1501, self.answered(200, "GET", "/v1/status")["age_ms"])
