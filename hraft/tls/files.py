@@ -89,6 +89,8 @@ def load(
     authorities: tuple[x509.Certificate, ...] = ()
     key = None
     warnings: list[str] = []
+    if (files.certificate is None) != (files.key is None):
+        raise CertificateUnusable(f"{certificate_label} and {key_label} are used together, and one of them is missing")
     if files.certificate is not None and files.key is not None:
         where = f"{certificate_label} {files.certificate}"
         chain = _certificates(where, files.certificate)

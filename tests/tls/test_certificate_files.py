@@ -64,6 +64,11 @@ class FileTests(TestCase):
         ):
             self.assertTrue(message.startswith(expected), message)
 
+    def test_one_without_the_other(self) -> None:
+        """A client whose certificate is quietly not shown would look for the fault elsewhere."""
+        for files in (CertificateFiles(certificate=self.made.certificate), CertificateFiles(key=self.made.key)):
+            self.assertRaisesRegex(CertificateUnusable, "--cert and --key are used together", load, files, BOTH, NOW)
+
     def test_anothers_key(self) -> None:
         """The commonest mistake of all."""
         other = certificates.node("elsewhere")
