@@ -28,6 +28,8 @@ def send(transport: Any, data: bytes) -> None:
         if not data:
             return
     transport.write(data)
+    if not isinstance(transport, tcp.Connection):
+        send_now(transport)
 
 
 def send_now(transport: Any) -> None:
