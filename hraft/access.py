@@ -8,13 +8,17 @@ from __future__ import annotations
 from socket import gethostname
 from typing import Any
 
-from hraft.addresses import Address, place_of
+from twisted.logger import Logger
+
+from hraft.addresses import Address, is_open_to_others, place_of
 from hraft.auth.kept_users import KeptUsers
 from hraft.credentials import Credentials, read_credentials
 from hraft.process import OneThread
 from hraft.settings import NodeSettings
 from hraft.web.guard import Guard
 from hraft.web.hosts import Hosts
+
+_log = Logger(namespace="hraft.access")
 
 
 class Access:
@@ -37,6 +41,7 @@ class Access:
         if said.user_file is not None:
             self._users = KeptUsers(self._reactor, said.user_file, *self._threads)
             self._users.start()
+        self._warn_of_an_open_port()
         hosts = Hosts(self._own_names(), said.allowed_hosts, has_users=self._users is not None)
         return Guard(hosts, None if self._users is None else self._users.logins)
 
@@ -51,6 +56,15 @@ class Access:
             self._users.stop()
         for thread in self._threads:
             thread.stop()
+
+    def _warn_of_an_open_port(self) -> None:
+        settings = self._settings
+        is_guarded = self._users is not None or bool(settings.tls.http.authorities)
+        if not is_guarded and is_open_to_others(settings.http_listening, settings.http_address):
+            _log.warn(
+                "no users: whoever reaches --haddr {where} may do everything; say who may by --auth (docs/security.md)",
+                where=str(settings.http_listening),
+            )
 
     def _own_names(self) -> list[str]:
         listening = self._settings.http_listening

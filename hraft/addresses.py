@@ -140,6 +140,13 @@ def is_loopback(listening: Address | Endpoint) -> bool:
     return host.lower() == "localhost" or (bool(_DOTTED_DIGITS.fullmatch(host)) and IPv4Address(host).is_loopback)
 
 
+def is_open_to_others(listening: Address | Endpoint, told: str) -> bool:
+    """Whether others than this machine reach it. What does not say where it listens is judged by what others are told."""
+    says_nothing = isinstance(listening, Endpoint) and listening.kind != "unix" and listening.address is None
+    return not is_loopback(parse_advertised(place_of(told)) if says_nothing else listening)
+
+
+
 def _bad(text: str, reason: str) -> BadAddress:
     shown = text if len(text) <= _SHOWN_CHARACTERS_COUNT else text[:_SHOWN_CHARACTERS_COUNT] + "..."
     return BadAddress(f"bad address {shown!r}: {reason}")

@@ -14,7 +14,7 @@ from typing import Any
 from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
 from twisted.logger import Logger
 
-from hraft.addresses import Address, Endpoint, HttpsAddress, is_loopback, parse_advertised, place_of, url_of
+from hraft.addresses import Address, Endpoint, HttpsAddress, is_open_to_others, parse_advertised, place_of, url_of
 from hraft.endpoints import client_endpoint
 from hraft.hints import http_hint
 from hraft.settings import NodeSettings
@@ -106,10 +106,10 @@ class NodeCertificates:
     def _warn_of_plain_ports(self) -> None:
         settings = self._settings
         ports, options = [], []
-        if not settings.http_address.startswith("https://") and _is_open(settings.http_listening, settings.http_address):
+        if not settings.http_address.startswith("https://") and is_open_to_others(settings.http_listening, settings.http_address):
             ports.append(f"--haddr {settings.http_listening}")
             options.append("--http-cert, --http-key")
-        if self._raft is None and _is_open(settings.raft_listening, settings.raft_address):
+        if self._raft is None and is_open_to_others(settings.raft_listening, settings.raft_address):
             ports.append(f"--raddr {settings.raft_listening}")
             options.append("--raft-cert, --raft-key, --raft-ca")
         if ports:
@@ -119,9 +119,3 @@ class NodeCertificates:
                 ports=" and ".join(ports),
                 options=" and ".join(options),
             )
-
-
-def _is_open(listening: Address | Endpoint, told: str) -> bool:
-    """Whether others than this machine reach it. What does not say where it listens is judged by what others are told."""
-    says_nothing = isinstance(listening, Endpoint) and listening.kind != "unix" and listening.address is None
-    return not is_loopback(parse_advertised(place_of(told)) if says_nothing else listening)
