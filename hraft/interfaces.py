@@ -276,8 +276,8 @@ class Precautions:
     """
 
     check_interval_seconds: float | None = None
-    reap_after_seconds: float | None = None
     release: str = ""
     disk_reserve_bytes: int = 0
     disk_use: Callable[[], DiskUse] | None = None
     frees_room: Callable[[bytes], bool] = lambda command: False
+    reap_after_seconds: float | None = None

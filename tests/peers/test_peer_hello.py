@@ -279,3 +279,23 @@ class StrangerTests(PeersTestCase):
     def test_before_the_start_nobody_is_heard(self) -> None:
         """The port may be open before the node can answer."""
         self.assertIsNone(self.network.node("n5", starts=False).transport.factory.buildProtocol(None))
+
+
+class RemovedTests(PeersTestCase):
+    @pytest.mark.scenario("M12")
+    def test_who_was_removed_is_told_at_the_hello(self) -> None:
+        """And at the next one, where it was connected already; by a peer of its own cluster alone."""
+        told: list[int] = []
+        n1, n2 = self.network.node("n1", starts=False), self.network.node("n2", starts=False)
+        removed: set[str] = set()
+        n1.transport.start(replace(n1.receivers, removal_of=lambda node_id: 17 if node_id in removed else None))
+        n2.transport.start(replace(n2.receivers, removed=told.append))
+        n2.transport.set_peers({"n1": "n1:1"})
+        self.network.advance(1)
+        self.assertEqual([], told)
+        removed.add("n2")
+        n1.transport.hang_up("n2")
+        lines = self.logged()
+        self.network.advance(3)
+        self.assertEqual({17}, set(told))
+        self.assertEqual(1, sum("was removed from the cluster at index 17" in line for line in lines if "refused" in line), lines)

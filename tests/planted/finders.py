@@ -32,6 +32,7 @@ TESTS = {
     "auth": ("auth",),
     "web": ("web/test_permissions.py", "web/test_guard.py", "web/test_hosts.py"),
     "credentials.py": ("cli/test_users_command.py",),
+    "founding.py": ("test_founding.py",),
 }
 #: Those that name a rule come before those that find anything and say little.
 _LAST = ("test_transcripts.py", "test_step_fuzz.py")

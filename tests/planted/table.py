@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bugs_of_access as access
+import bugs_of_coming_and_going as coming_and_going
 import bugs_of_disks as disks
 import bugs_of_elections as elections
 import bugs_of_logs as logs
@@ -27,6 +28,8 @@ BUGS: tuple[PlantedBug, ...] = (
     *services.SAVES,
     *services.SNAPSHOTS_ON_THE_WAY,
     *services.MEMBERS,
+    *coming_and_going.REMOVED,
+    *coming_and_going.FOUNDING,
     *services.PEERS,
     *services.ALARMS,
     *services.STORE,
