@@ -46,15 +46,7 @@ REMOVED = (
         unseen="a simulation has no connections",
     ),
     bug(
-        "M22a",
-        "a leader reaps for the silence of an earlier reign",
-        "service/reaping",
-        "            self._term, self._seconds, self._heard_at = self._node.current_term, 0.0, {}\n",
-        "            self._term = self._node.current_term\n",
-        unseen="no simulated node reaps",
-    ),
-    bug(
-        "M22b",
+        "M22",
         "a leader that stood still reaps whom it did not hear",
         "service/reaping",
         "min(now - self._looked_at, _STALL_SECONDS)",
