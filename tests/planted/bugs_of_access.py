@@ -177,4 +177,28 @@ ACCESS = (
         "    if False:\n",
         unseen=_NO_WEB,
     ),
+    bug(
+        "O22a",
+        "a script in the page's HTML runs",
+        "web/dashboard/page",
+        "script-src 'self';",
+        "script-src 'self' 'unsafe-inline';",
+        unseen=_NO_WEB,
+    ),
+    bug(
+        "O22b",
+        "a page that does not read is sent more and more",
+        "web/dashboard/feed",
+        "        if not page.stream.is_full:\n            page.stream.send(figures)",
+        "        if True:\n            page.stream.send(figures)",
+        unseen=_NO_WEB,
+    ),
+    bug(
+        "O22c",
+        "a page that reads again is not told what happened meanwhile",
+        "web/dashboard/feed",
+        "            happenings = chronicle.after(page.number)\n",
+        "            happenings = chronicle.after(chronicle.number - 1)\n",
+        unseen=_NO_WEB,
+    ),
 )

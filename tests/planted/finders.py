@@ -30,7 +30,7 @@ TESTS = {
     "kv": ("kv",),
     "tls": ("tls", "peers"),
     "auth": ("auth",),
-    "web": ("web/test_permissions.py", "web/test_guard.py", "web/test_hosts.py"),
+    "web": ("web/test_permissions.py", "web/test_guard.py", "web/test_hosts.py", "web/test_dashboard.py"),
     "credentials.py": ("cli/test_users_command.py",),
     "founding.py": ("test_founding.py",),
 }

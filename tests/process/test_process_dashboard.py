@@ -6,6 +6,8 @@ Pictures are left in tests/.output, for people to look at.
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -83,7 +85,8 @@ def try_keys(cluster: Cluster, looker: Looker) -> None:
     looker.wait_for("#keys-note", "in all")
 
 
-def test_the_page_and_its_keys(cluster: Cluster, browser: Any) -> None:
+@pytest.mark.scenario("O22")
+def test_o22_the_page_and_its_keys(cluster: Cluster, browser: Any) -> None:
     """It shows the leader, a concurrent change is not overwritten, and a key called <img onerror> is a text.
 
     On a telephone, in the dark, everything is within the screen.
@@ -108,7 +111,8 @@ def test_the_page_and_its_keys(cluster: Cluster, browser: Any) -> None:
     assert "owned" != looker.page.title()
 
 
-def test_a_leader_is_killed(cluster: Cluster, browser: Any) -> None:
+@pytest.mark.scenario("O22")
+def test_o22_a_leader_is_killed(cluster: Cluster, browser: Any) -> None:
     """Another node's page shows who leads now; the dead node's says that it is cut off, since when, and where to go."""
     cluster.start(3)
     leader = cluster.leader()
@@ -150,3 +154,22 @@ def test_a_node_that_falls_silent(cluster: Cluster, browser: Any) -> None:
     looker.wait_for("#cut-off", "nothing has come from this node")
     node.send_signal(signal.SIGCONT)
     looker.wait_for("#connection-words", "live, as of")
+
+
+def test_a_browser_logs_in(cluster: Cluster, browser: Any) -> None:
+    """With its own login, which the stream and every request carry; and what the user may not do is said in words."""
+    users = cluster.folder / "users"
+    command = [sys.executable, "-m", "hraft", "users", "add", str(users), "eve", "--role", "read"]
+    subprocess.run(command, input=b"correct horse\n", env=cluster.environment, check=True, capture_output=True)
+    node = cluster.node("--auth", f"file:{users}").start().wait_until_started()
+    assert 401 == node.ask("GET", "/").status
+    looker = Looker(browser, node.http_address, http_credentials={"username": "eve", "password": "correct horse"})
+    looker.wait_for("#connection-words", "live, as of")
+    looker.wait_for("#keys-note", "0 keys in all")
+    looker.page.click("#new-key")
+    looker.page.fill("#value-key", "a")
+    looker.page.click("#value-save")
+    looker.wait_for("#value-problem", "you may not do this: user 'eve' has the role read")
+    looker.wait_for("#value-problem", "Nothing was changed")
+    looker.picture("forbidden", whole=False)
+    assert [] == [words for words in looker.complaints if "403" not in words and "401" not in words]

@@ -49,7 +49,9 @@ export class Overview {
 
   numbers(node, writes, write, agreement) {
     say(byId('writes'), writes === null ? '–' : number(writes));
-    say(byId('agreement'), agreement === null ? 'no answer' : number(agreement));
+    // The first figures come before anything could be measured.
+    say(byId('agreement'), agreement !== null ? number(agreement) : this.agreement.values.length ? 'no answer' : '–');
+    say(byId('agreement-unit'), agreement !== null ? 'ms until a majority has answered' : this.agreement.values.length ? 'from a majority' : '');
     say(byId('write-time'), write === null ? 'this node has answered none' : `this node answers them in ${number(write)} ms`);
     this.writes.push(writes);
     this.agreement.push(agreement);
