@@ -15,6 +15,7 @@ from benchmarks.fairness import fairness
 from benchmarks.floor import measure_floor
 from benchmarks.load import Figure, sequential_posts, wrk
 from benchmarks.million import million
+from benchmarks.more_nodes import more_nodes
 from benchmarks.processes import cpu_seconds, disk_mib, resident_mib
 from benchmarks.watchers import watching
 from hraft.kv.commands import Set, encode_command
@@ -155,7 +156,7 @@ def _print(what: str, figure: Figure) -> None:
     print(f"{what}: {figure.per_second:.0f}/s, {times}{failed}", flush=True)
 
 
-_COMMANDS = {each.__name__: each for each in (writes, failover, stability, restart, watches, million, appends)}
+_COMMANDS = {each.__name__: each for each in (writes, failover, stability, restart, watches, million, appends, more_nodes)}
 
 
 def main() -> None:
@@ -174,7 +175,7 @@ def main() -> None:
     parser.add_argument("--systems", default="hraft,etcd", help="compare: hraft, etcd, or commits of this repository")
     parser.add_argument("--loads", default="write,read,stale read,linearizable read", help="compare: which of these")
     parser.add_argument("--clients", default="1,16,64,256", help="compare: how many at once")
-    parser.add_argument("--rounds", type=int, default=5, help="compare, million: how often each system has its turn")
+    parser.add_argument("--rounds", type=int, default=5, help="compare, million, more_nodes: how often each has its turn")
     parser.add_argument("--fairness", action="store_true", help="compare: and how the slowest of 256 clients fares in each round")
     parser.add_argument("--json", help="compare: write all figures to this file")
     parser.add_argument("--plot", help="compare: draw the medians into this PNG")
