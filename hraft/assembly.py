@@ -88,7 +88,7 @@ class HraftService(Service):
         self._site = HttpSite(self._waiting_room, reactor, connections_count(files_count(reactor)))
         self._raft_port = RaftPort()
         self._listeners: list[Listener] = []
-        self._threads = tuple(OneThread(reactor, name) for name in ("writer", "snapshots", "backups"))
+        self._threads = tuple(OneThread(reactor, name) for name in ("writer", "snapshots", "transfers", "backups"))
         self._coming_in: Deferred[None] | None = None
         self._access = Access(reactor, settings)
         self._guard: Guard | None = None
@@ -184,7 +184,7 @@ class HraftService(Service):
             self.certificates.peer_endpoint,
             chance.random,
         )
-        writer, snapshots, _ = self._threads
+        writer, snapshots, transfers, _ = self._threads
         node = NodeService(
             clock=self._reactor,
             node_id=self._node_id,
@@ -196,6 +196,7 @@ class HraftService(Service):
             state_machine=self._state_machine,
             run_in_writer=writer,
             run_in_background=snapshots,
+            run_in_transfers=transfers,
             choose=chance.randint,
             halt=self._halt,
             bootstrap=bootstrap,

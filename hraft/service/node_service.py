@@ -53,6 +53,7 @@ class NodeService(NodeView, Service):
         state_machine: StateMachine,
         run_in_writer: RunInThread,
         run_in_background: RunInThread,
+        run_in_transfers: RunInThread | None = None,
         choose: Callable[[int, int], int],
         halt: Callable[[str], None],
         bootstrap: bool = False,
@@ -66,7 +67,8 @@ class NodeService(NodeView, Service):
     ) -> None:
         """Touches nothing yet.
 
-        `run_in_writer` is one thread, which runs what it is given in order; `run_in_background` is another, for snapshots.
+        `run_in_writer` is one thread, which runs what it is given in order; `run_in_background` is another, for snapshots, and
+        `run_in_transfers` a third for parts of them on their way to and from peers, which must not wait until one is written.
         `choose(low, high)` is any integer in [low, high]. `halt(reason)` must end the process, non-zero. With `bootstrap` an
         empty log becomes that of a new cluster with this node as its only voter. `removed_index` says that this node was
         removed from its cluster in an earlier life; `when_removed(index)` is called when it is in this one. `encode_result` and
@@ -80,6 +82,7 @@ class NodeService(NodeView, Service):
             transport=transport,
             run_in_writer=run_in_writer,
             run_in_background=run_in_background,
+            run_in_transfers=run_in_transfers or run_in_background,
             choose=choose,
             halt=halt,
             timing=timing,

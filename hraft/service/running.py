@@ -62,7 +62,7 @@ class Running:
         self._transport = transport = around.transport
         self._events, self._observers = events, observers
         storage, background, writer = around.storage, around.run_in_background, around.run_in_writer
-        timing, precautions = around.timing, around.precautions
+        timing, precautions, transfers = around.timing, around.precautions, around.run_in_transfers
         node = self.node = RaftNode(
             node_id,
             Settings(timing.election_timeout_ticks, timing.heartbeat_interval_ticks),
@@ -86,10 +86,10 @@ class Running:
             clock, node, storage, self.applying, around.snapshot_policy, background, writer, halt, events
         )
         self.sending = SnapshotSending(
-            clock, node, node_id, storage, transport, background, self.loop.wake, events, around.snapshot_policy.chunk_bytes
+            clock, node, node_id, storage, transport, transfers, self.loop.wake, events, around.snapshot_policy.chunk_bytes
         )
         self.receiving = SnapshotReceiving(
-            clock, node, node_id, storage, transport, background, self.loop.receive, lambda: self.saves.in_flight, halt, events
+            clock, node, node_id, storage, transport, transfers, self.loop.receive, lambda: self.saves.in_flight, halt, events
         )
         self.joining = Joining(clock, node, transport, around.cluster_id, self.loop.wake)
         self.changing = Changing(node, self.loop, timing, self.until)

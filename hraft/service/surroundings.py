@@ -30,6 +30,7 @@ class Surroundings:
     transport: Transport
     run_in_writer: RunInThread
     run_in_background: RunInThread
+    run_in_transfers: RunInThread
     choose: Callable[[int, int], int]
     halt: Callable[[str], None]
     timing: Timing

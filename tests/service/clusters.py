@@ -73,12 +73,13 @@ class Member:
         self.transport: SimulatedTransport
         self.writer: SimulatedThread
         self.background: SimulatedThread
+        self.transfers: SimulatedThread
 
     def start(self, **options: Any) -> NodeService:
         clock = self.cluster.clock
         identity = PeerIdentity(CLUSTER_ID, self.node_id, f"{self.node_id}:11000")
         self.transport = self.cluster.network.transport(identity, self.address)
-        self.writer, self.background = SimulatedThread(clock), SimulatedThread(clock)
+        self.writer, self.background, self.transfers = (SimulatedThread(clock) for _ in range(3))
         settings: dict[str, Any] = {
             "clock": clock,
             "node_id": self.node_id,
@@ -90,6 +91,7 @@ class Member:
             "state_machine": KeyValueStore(),
             "run_in_writer": self.writer,
             "run_in_background": self.background,
+            "run_in_transfers": self.transfers,
             "choose": self.cluster.random.randint,
             "halt": self.halted.append,
             "timing": TIMING,
@@ -105,6 +107,7 @@ class Member:
         self.transport.crash()
         self.writer.die()
         self.background.die()
+        self.transfers.die()
         running = self.service._running
         assert running is not None
         running.freeze()

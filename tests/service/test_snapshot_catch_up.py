@@ -85,6 +85,18 @@ class TakingTests(Snapshots):
         self.cluster.run(0.1)
         self.assertGreater(self.first_index(self.leader), first_index)
 
+    def test_a_follower_does_not_wait_until_the_next_snapshot_is_written(self) -> None:
+        """Writing one of a million keys beside a load takes longer than a transfer may be without progress."""
+        received = self.listen("received a snapshot")
+        self.leave_behind()
+        self.leader.background.hang()
+        self.cluster.write_many(45)
+        self.late.start()
+        self.cluster.run(2.0)
+        self.assertEqual(1, len(received))
+        self.leader.background.resume()
+        self.all_agree()
+
     @pytest.mark.scenario("R8")
     def test_restart_from_a_snapshot(self) -> None:
         """The state machine is whole before anything is answered from it."""
