@@ -69,7 +69,7 @@ class NodeTests(TestCase):
 
     def opened(self, *words: str) -> NodeCertificates:
         self.lines.clear()
-        found = NodeCertificates(Clock(), parse(*words, "data"))
+        found = NodeCertificates(MemoryReactorClock(), parse(*words, "data"))
         found.open()
         return found
 
