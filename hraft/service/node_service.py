@@ -68,11 +68,10 @@ class NodeService(NodeView, Service):
         """Touches nothing yet.
 
         `run_in_writer` is one thread, which runs what it is given in order; `run_in_background` is another, for snapshots, and
-        `run_in_transfers` a third for parts of them on their way to and from peers, which must not wait until one is written.
-        `choose(low, high)` is any integer in [low, high]. `halt(reason)` must end the process, non-zero. With `bootstrap` an
-        empty log becomes that of a new cluster with this node as its only voter. `removed_index` says that this node was
-        removed from its cluster in an earlier life; `when_removed(index)` is called when it is in this one. `encode_result` and
-        `decode_result` carry the state machine's results from the leader to the node that a client asked.
+        `run_in_transfers` a third for their parts on the way, lest these wait until one is written. `choose(low, high)` is any
+        integer in [low, high]. `halt(reason)` must end the process, non-zero. With `bootstrap` an empty log becomes that of a new
+        cluster with this node as its only voter. `removed_index`: it was removed in an earlier life; `when_removed(index)`: it is
+        in this one. `encode_result` and `decode_result` carry results from the leader to the node that a client asked.
         """
         around = Surroundings(
             clock=clock,
