@@ -41,8 +41,7 @@ def doctor(session: Session, directories: tuple[str, ...], quiet: bool) -> None:
 
 
 async def _of_cluster(client: HraftClient, session: Session) -> list[Finding]:
-    endpoints = [endpoint.strip() for endpoint in session.endpoints.split(",") if endpoint.strip()]
-    looks = await look_at_all(client, endpoints, time.time)
+    looks = await look_at_all(client, session.endpoints, time.time)
     return [*findings_of_cluster(looks), *findings_of_machines(looks, session.has_login)]
 
 

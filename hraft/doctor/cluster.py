@@ -15,7 +15,7 @@ from hraft.limits import READY_LAG_ENTRIES_COUNT
 #: What a follower serves is old when it has not heard its leader for so long.
 AGE_MS: Final = 5_000
 #: A voter that its leader has not heard for so long is not there.
-SILENT_SECONDS: Final = 2.0
+SILENT_SECONDS: Final = 1.0
 
 
 def findings_of_cluster(looks: Sequence[Look]) -> list[Finding]:

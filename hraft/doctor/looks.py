@@ -6,7 +6,7 @@ Judges nothing; that is in `hraft.doctor.cluster`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred, DeferredList
 
 from hraft.addresses import url_of
 from hraft.client import ClientError, ClusterView, HraftClient
+from hraft.client.endpoints import parse_endpoint
 from hraft.client.errors import Forbidden, LoginNeeded
 
 #: Figures without labels; the others tell nothing that is needed here.
@@ -42,9 +43,15 @@ class Look:
     clock_ahead_seconds: float | None = None
 
 
-async def look_at_all(client: HraftClient, endpoints: Iterable[str], wall: Callable[[], float]) -> list[Look]:
-    """First those that were named, then whoever else is a member. Never fails because of a node."""
-    looks = await _together(client, {endpoint: endpoint for endpoint in endpoints}, wall)
+async def look_at_all(client: HraftClient, endpoints: str, wall: Callable[[], float]) -> list[Look]:
+    """First those that were named, with commas between them, then whoever else is a member; each once.
+
+    `wall` is the time as people have it. Never fails because of a node; raises BadAddress for what is no endpoint.
+    """
+    named = [parse_endpoint(text.strip()) for text in endpoints.split(",") if text.strip()]
+    asked = await _together(client, {url: url for url in named}, wall)
+    # One node may have been named in two ways.
+    looks = list({look.name: look for look in asked}.values())
     known = {look.status["me"]["id"] for look in looks if look.status}
     members = [member for look in looks if look.view is not None for member in look.view.members]
     missing = {member.node_id: url_of(member.http_address) for member in members if member.http_address}

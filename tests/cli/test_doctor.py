@@ -7,18 +7,19 @@ import os
 from dataclasses import replace
 from email.utils import formatdate
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from unittest import TestCase
 
 import pytest
 from cli_doubles import run
+from twisted.internet.defer import Deferred
 
-from hraft.client import ClusterView, Member, Unavailable
+from hraft.client import ClusterView, HraftClient, Member, Unavailable
 from hraft.client.exchange import Answer
 from hraft.doctor.cluster import findings_of_cluster
 from hraft.doctor.directory import findings_of_directory
 from hraft.doctor.findings import Finding, Level
-from hraft.doctor.looks import Look
+from hraft.doctor.looks import Look, look_at_all
 from hraft.doctor.machines import findings_of_machines
 from hraft.storage.directory import DataDirectory, Identity
 
@@ -272,6 +273,14 @@ class CommandTests(TestCase):
         client = Nodes()
         run(client, "doctor")
         self.assertEqual(["http://a:1", "http://b:2", "http://10.0.0.2:11000", "http://10.0.0.3:11000"], client.asked)
+
+    def test_one_node_by_two_names(self) -> None:
+        """Is one, and one that was named without a scheme is asked as ever."""
+        looks: list[Look] = []
+        coroutine = look_at_all(cast(HraftClient, Nodes()), "10.0.0.1:11000, http://10.0.0.1:11000,http://a:1", lambda: 0.0)
+        Deferred.fromCoroutine(coroutine).addCallback(looks.extend)
+        self.assertEqual(["n1", "n2", "n3"], [look.name for look in looks])
+        self.assertTrue(all(look.url.startswith("http://") for look in looks))
 
     def test_exit_codes(self) -> None:
         """The worst that was found; scripts go by it."""

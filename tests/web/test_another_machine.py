@@ -56,5 +56,5 @@ class AnotherMachineTests(WireTestCase):
 
     def test_the_cluster_is_there(self) -> None:
         """Other nodes ask to be taken in here, and operators look here."""
-        for path in ("/status", "/v1/status", "/v1/cluster", "/v1/snapshot"):
+        for path in ("/status", "/v1/status", "/v1/cluster", "/v1/snapshot", "/"):
             self.assertEqual(200, self.ask("GET", path).status, path)

@@ -9,6 +9,7 @@ from types import ModuleType
 from unittest import TestCase
 
 import test_cluster_routes
+import test_dashboard
 import test_hraftd_contract
 import test_keys
 import test_site
@@ -40,7 +41,7 @@ def _without_front(module: ModuleType) -> dict[str, type]:
 
 
 _MODULES = (
-    *(test_cluster_routes, test_hraftd_contract, test_keys, test_site, test_watch),
+    *(test_cluster_routes, test_dashboard, test_hraftd_contract, test_keys, test_site, test_watch),
     *(test_v1_keys, test_v1_leases, test_v1_listing, test_v1_transactions),
 )
 for _module in _MODULES:
