@@ -194,8 +194,13 @@ def replace_file(file_system: FileSystem, directory: str, name: str, data: bytes
 
 
 def disk_use(path: str) -> DiskUse:
-    """What the data directory `path` takes, and how much more this user may write there."""
+    """What the data directory `path` takes, and how much more this user may write there.
+
+    Raises OSError where the file system does not say, as some in user space do not: no size at all is not a full disk.
+    """
     found = os.statvfs(path)
+    if found.f_blocks == 0:
+        raise OSError(errno.ENOTSUP, "the file system does not say how large it is", path)
     log_bytes, snapshots_bytes = (_size_bytes(f"{path}/{name}") for name in ("log", "snapshots"))
     return DiskUse(found.f_bavail * found.f_frsize, log_bytes, snapshots_bytes)
 

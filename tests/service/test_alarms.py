@@ -31,6 +31,7 @@ class AlarmTests(TestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.lines: list[str] = []
+        self.fields: dict[str, object] = {}
         self.alarms = Alarms(self.clock, Events("node0"))
         globalLogPublisher.addObserver(self.log)
         self.addCleanup(globalLogPublisher.removeObserver, self.log)
@@ -39,6 +40,7 @@ class AlarmTests(TestCase):
         assert isinstance(event, dict)
         if "alarm" in event:
             self.lines.append(event["log_level"].name)
+            self.fields = event
 
     def test_one_alarm_for_one_condition(self) -> None:
         """Found again and again it is one line in the log, and keeps the time at which it began; over, it is gone."""
@@ -48,6 +50,8 @@ class AlarmTests(TestCase):
         [alarm] = self.alarms.active
         self.assertEqual(("2 MiB left", 5.0), (alarm.detail, self.alarms.age_seconds(alarm)))
         self.assertEqual(["critical"], self.lines)
+        told = [self.fields[name] for name in ("node", "alarm", "members", "detail")]
+        self.assertEqual(["node0", DISK_FULL, ["node0"], "3 MiB left"], told, "for whoever searches the log")
         self.alarms.clear(DISK_FULL)
         self.alarms.clear(DISK_FULL)
         self.assertEqual(((), ["critical", "info"]), (self.alarms.active, self.lines))

@@ -8,12 +8,14 @@ import stat
 import tempfile
 from pathlib import Path
 from unittest import TestCase
+from unittest.mock import patch
 
 from storage_samples import CLUSTER, STORY, essence, expected, lines, snapshot
 
 from hraft import limits
+from hraft.counting import DiskTally
 from hraft.storage.durable import DurableStorage
-from hraft.storage.files import LocalFileSystem
+from hraft.storage.files import LocalFileSystem, disk_use
 
 
 class LocalTests(TestCase):
@@ -61,6 +63,32 @@ class LocalTests(TestCase):
         storage.receive_snapshot(snapshot(60, 6)).abort()
         storage.close()
         self.assertEqual(before, len(os.listdir("/dev/fd")))
+
+    def test_what_is_on_the_disk(self) -> None:
+        """Both directories' files, and the room left; a file system without a size is no full disk, but one that is silent."""
+        for name, size_bytes in (("log/a", 5), ("log/b", 7), ("snapshots/c", 11)):
+            (self.path / name).parent.mkdir(exist_ok=True)
+            (self.path / name).write_bytes(b"x" * size_bytes)
+        use = disk_use(str(self.path))
+        self.assertEqual((12, 11), (use.log_bytes, use.snapshots_bytes))
+        self.assertGreater(use.free_bytes, 0)
+        silent = os.statvfs_result((4096, 4096, 0, 0, 0, 0, 0, 0, 0, 255))
+        with patch("os.statvfs", return_value=silent), self.assertRaisesRegex(OSError, "does not say"):
+            disk_use(str(self.path))
+
+    def test_what_is_counted(self) -> None:
+        """Bytes and syncs, by the clock given; and what the system refuses."""
+        now = [0.0]
+        tally = DiskTally(lambda: now[0])
+        file = LocalFileSystem(tally).create(f"{self.path}/file")
+        file.write(0, b"12345")
+        with patch("hraft.storage.files._fdatasync", lambda descriptor: now.append(now.pop() + 0.02)):
+            file.fdatasync()
+        self.assertEqual((5, 1, 0.02, 0), (tally.written_bytes, tally.syncs.count, tally.syncs.sum, tally.errors_count))
+        with patch("os.pwrite", side_effect=OSError(28, "full")), self.assertRaises(OSError):
+            file.write(5, b"6")
+        self.assertEqual((5, 1), (tally.written_bytes, tally.errors_count))
+        file.close()
 
     def test_files(self) -> None:
         """Reads stop at the end of the file, and at nothing else."""
