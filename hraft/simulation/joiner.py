@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from twisted.python.failure import Failure
 
-from hraft.errors import ChangeRefused, NotLeader, PeerUnreachable, WrongPeer
+from hraft.errors import ChangeRefused, NodeRemoved, NotLeader, PeerUnreachable, WrongPeer
 from hraft.questions import JoinOutcome
 from hraft.simulation.story import Violation
 
@@ -73,5 +73,5 @@ class Joiner:
             self.is_over = True
             self.refused = error
             self._world.story.tell("%s is refused: %s", self._node.node_id, error)
-        elif not isinstance(error, ChangeRefused | NotLeader | PeerUnreachable | WrongPeer):
+        elif not isinstance(error, ChangeRefused | NodeRemoved | NotLeader | PeerUnreachable | WrongPeer):
             failure.raiseException()

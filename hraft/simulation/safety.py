@@ -114,16 +114,18 @@ class Safety:
 
     def _look_at_change(self, node: SimulatedNode, before: list[Entry], entry: Entry, state: RaftState) -> None:
         """A leader changes the members: by one voter (Section 4.1), when the change before is committed (M1), and when it has
-        committed something in its own term (M2). Entry 1 begins the cluster."""
+        committed something in its own term (M2). Entry 1 begins the cluster. What it committed in this very event is looked at
+        after its log, and counts."""
         if entry.index == 1 or entry.configuration is None:
             return
         in_log = [other for other in before if other.configuration is not None]
         old = in_log[-1].configuration if in_log else state.snapshot.configuration if state.snapshot else None
         if old is not None and not entry.configuration.differs_by_one_voter_at_most(old):
             raise Violation("one voter at a time", f"{node.node_id} goes from {old} to {entry.configuration}")
-        if in_log and in_log[-1].index > self._ledger.commit_index:
+        if in_log and in_log[-1].index > max(self._ledger.commit_index, state.commit_index):
             raise Violation("one change at a time", f"{node.node_id} appends {entry.id} while {in_log[-1].id} is not committed")
-        if not self._ledger.has_committed_in(entry.term):
+        has_committed = state.log.base.index <= state.commit_index and state.log.term_at(state.commit_index) == entry.term
+        if not has_committed and not self._ledger.has_committed_in(entry.term):
             raise Violation("no change before a commit of one's own", f"{node.node_id} appends {entry.id}")
 
     def _look_at_leader(self, node: SimulatedNode, state: RaftState) -> None:
