@@ -15,7 +15,7 @@ from hraft import __version__
 from hraft.addresses import Address, Endpoint
 from hraft.interfaces import SnapshotPolicy, Timing
 from hraft.options import NUMBERS, BackupPolicy, NodeSettings, Options
-from hraft.settings import AccessSettings
+from hraft.settings import AccessSettings, MemberSettings
 
 
 def parse(*arguments: str) -> NodeSettings:
@@ -65,6 +65,14 @@ class SettingsTests(TestCase):
             access=AccessSettings("/etc/users", "/etc/join", ("hraft.example", "*.local")),
         )
         self.assertEqual(expected, settings)
+
+    def test_becoming_and_ceasing_to_be_a_member(self) -> None:
+        """A voter that stays, unless more is said."""
+        self.assertEqual(MemberSettings(), parse("node0").members)
+        said = parse("--learner", "--join", "a:1", "--leave-on-stop", "--reap-after", "3600", "node0").members
+        self.assertEqual(MemberSettings(is_learner=True, leaves_on_stop=True, reap_after_seconds=3600), said)
+        expected = parse("--bootstrap-expect", "2", "--join", "a:1,b:1", "node0").members
+        self.assertEqual(MemberSettings(expected_count=2), expected)
 
     def test_in_memory_needs_no_directory(self) -> None:
         """And takes one, as hraftd wanted it, without using it."""
@@ -136,6 +144,18 @@ class MistakeTests(TestCase):
         self.assertIn("--join-auth is empty", self.refused("--join-auth", "", "data"))
         for said in ("a b", "http://a", "a:80", "*a", "a/b"):
             self.assertIn("--allowed-hosts", self.refused("--allowed-hosts", said, "data"))
+
+    def test_members(self) -> None:
+        """What does not belong together would form no cluster, or another one than was meant."""
+        self.assertIn(
+            "--bootstrap-expect 3 needs the HTTP addresses of all 3",
+            self.refused("--bootstrap-expect", "3", "--join", "a:1,b:1", "d"),
+        )
+        self.assertIn("--bootstrap-expect 0: must be a whole number", self.refused("--bootstrap-expect", "0", "d"))
+        both = ("--bootstrap-expect", "1", "--join", "a:1", "--learner", "d")
+        self.assertIn("--learner joins a cluster, and --bootstrap-expect begins one", self.refused(*both))
+        self.assertIn("--learner needs --join", self.refused("--learner", "d"))
+        self.assertIn("--reap-after 9: must be a whole number from 10", self.refused("--reap-after", "9", "d"))
 
     def test_ids(self) -> None:
         """An id goes into file names, log lines and addresses."""
