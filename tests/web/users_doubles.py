@@ -13,6 +13,7 @@ from web_doubles import Client, Reply, Served
 from hraft.auth.logins import Logins
 from hraft.auth.secrets import hash_password, hash_token
 from hraft.auth.users import Rule, User
+from hraft.kv.store import KeyValueStore
 from hraft.web.guard import Guard
 from hraft.web.hosts import Hosts
 
@@ -57,13 +58,20 @@ class GuardedSite:
         self.served = Served(has_front=has_front, guard=Guard(hosts, self.logins), **options)
         node = self.node = self.served.node
         node.is_fresh = True
+        self.reset()
+
+    def reset(self) -> None:
+        """As in the beginning, and long after it: nobody was wrong lately. A new site would cost fifty times as much."""
+        node = self.node
+        node.state_machine = KeyValueStore()
+        node.asked.clear()
+        self.clock.advance(1000.0)
         for number, key in enumerate(("web/a", "shared/a", "other/a"), 1):
             node.put_line(number, b'{"op":"set","key":"%b","value":"SECRET-%b"}' % (key.encode(), key.encode()))
         for number, owner in ((11, "web"), (12, "writer"), (13, "")):
             node.put_line(number, b'{"op":"lease_grant","ttl_seconds":60,"owner":"%b"}' % owner.encode())
         for number, owner in ((21, "web"), (22, "writer"), (23, "")):
             node.put_line(number, b'{"op":"session_open","owner":"%b"}' % owner.encode())
-        self.asked_count = 0
 
     def ask(self, method: str, target: str, body: bytes | None = None, who: str | None = None, **headers: str) -> Reply:
         """One request on a connection of its own, to its answer or its beginning. `who` is one of EVERYBODY."""
