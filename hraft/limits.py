@@ -173,8 +173,8 @@ APPLY_LAG_ENTRIES_COUNT = 50_000
 APPLY_TURN_ENTRIES_COUNT = 2_000
 APPLY_TURN_SECONDS = 0.005
 #: Work in the background that needs the interpreter gives way after so much of it, for so many times as long.
-BACKGROUND_BURST_SECONDS = 0.0005
-BACKGROUND_REST_RATIO = 4
+BACKGROUND_BURST_SECONDS = 0.001
+BACKGROUND_REST_RATIO = 3
 #: How often is looked at whether the reactor is held up, what counts as that, and what is logged.
 STALL_LOOK_SECONDS = 0.02
 STALL_SECONDS = 0.05

@@ -2,7 +2,7 @@
 
 Only one thread of a process runs Python at a time. One that has much to do gives way only after some milliseconds, each time that
 the reactor's comes back from reading or writing a socket: a snapshot of many keys would slow the node down by ten times and more.
-So such work is done in short bursts with pauses between them, a fifth of the time at most. Knows nothing of what is done.
+So such work is done in short bursts with pauses between them, a quarter of the time at most. Knows nothing of what is done.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ class UnhurriedTests(TestCase):
 
     @pytest.mark.scenario("X2")
     def test_long_work_rests_most_of_the_time(self) -> None:
-        """Whatever a snapshot's size, the reactor waits for one burst of it, and has four fifths of the interpreter."""
+        """Whatever a snapshot's size, the reactor waits for one burst of it, and has three quarters of the interpreter."""
         clock = self.consume(BackgroundThread, 100_000)
         used_seconds = 100_000 * ITEM_SECONDS
         longest_seconds = limits.BACKGROUND_BURST_SECONDS + 32 * ITEM_SECONDS
