@@ -271,7 +271,6 @@ class RoutingTests(ApiTestCase):
     def test_other_paths(self) -> None:
         """404, and neither a redirect nor a traceback, however odd the path."""
         for path in (
-            "/",
             "/keyzzz/foo",
             "/keys",
             "/Key/foo",
