@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from unittest import mock
 
+from cryptography.hazmat.primitives.asymmetric import ec
 from OpenSSL import SSL
 
 from hraft.tls import authority
@@ -62,6 +63,13 @@ def client(by: str = "ca", age_days: int = 0, days: int = 365) -> Made:
 def expired(*hosts: str) -> Made:
     """A node's that ended long ago."""
     return node(*hosts, age_days=400, days=1)
+
+
+@cache
+def weak(*hosts: str) -> Made:
+    """A node's, with a key that OpenSSL takes for too short."""
+    with mock.patch.object(authority.ec, "SECP256R1", ec.SECP192R1):
+        return node(*hosts, name="weak")
 
 
 def credentials(made: Made | None = None, authorities: str | None = None) -> Credentials:

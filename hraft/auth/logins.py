@@ -4,13 +4,12 @@
     Authorization: Basic base64(user:password)        the password is hashed in a thread
     Authorization: Bearer <token>
 
-What was right is remembered, under a digest with a key of this process's own, until the users change; so a password is hashed
+What was right is remembered, under a digest with a key of this process's own, until its user changes; so a password is hashed
 once and not for each request. Knows nothing of requests and of what users may do.
 """
 
 from __future__ import annotations
 
-import hmac
 import secrets
 from base64 import b64decode
 from collections import Counter
@@ -85,18 +84,15 @@ class PasswordChecker:
 
 @implementer(ICredentialsChecker)
 class TokenChecker:
-    """Compares with each token there is, in a time that tells nothing."""
+    """Looks for hashes: how long that takes tells of them, and nothing of what they were made of."""
 
     credentialInterfaces = (IToken,)
 
     def __init__(self, users: Mapping[str, User]) -> None:
-        self._kept = [(token, user.name) for user in users.values() for token in user.tokens]
+        self._names = {token: user.name for user in users.values() for token in user.tokens}
 
     def requestAvatarId(self, credentials: Any) -> Any:
-        hashed, found = hash_token(credentials.token), None
-        for kept, name in self._kept:
-            if hmac.compare_digest(kept, hashed):
-                found = name
+        found = self._names.get(hash_token(credentials.token))
         if found is None:
             raise UnauthorizedLogin
         return found
@@ -119,6 +115,8 @@ class Logins:
     def __init__(self, users: Mapping[str, User], run_in_thread: RunInThread, seconds: Callable[[], float]) -> None:
         self._run_in_thread = run_in_thread
         self._failed = FailedLogins(seconds)
+        #: Nobody guesses 256 bits, so nobody has to wait for wrong ones: a program whose token is old must not keep others out.
+        self._failed_tokens = FailedLogins(seconds)
         self._key = secrets.token_bytes(32)
         #: Digest of a header -> whose it is; and those who wait for a header's first answer.
         self._right: dict[bytes, User] = {}
@@ -128,10 +126,10 @@ class Logins:
         self.replace(users)
 
     def replace(self, users: Mapping[str, User]) -> None:
-        """From now on these are the users. Who was known has to show its secret again, which it does with each request."""
+        """From now on these are the users. Those who are as they were stay known: they must not wait for what others tried."""
         self._users = users
         self._portal = Portal(Realm(users), [PasswordChecker(users, self._run_in_thread), TokenChecker(users)])
-        self._right.clear()
+        self._right = {digest: user for digest, user in self._right.items() if users.get(user.name) == user}
         for observer in self._observers:
             observer(users)
 
@@ -168,26 +166,27 @@ class Logins:
         is_full = self._waiting.total() >= limits.LOGINS_WAITING_COUNT
         if is_full or self._waiting[address] >= limits.LOGINS_WAITING_PER_CLIENT_COUNT:
             raise LoginsBusy("too many passwords wait to be looked at; try again")
-        seconds = self._failed.wait_seconds(address, name)
-        if seconds > 0:
+        failed = self._failed_tokens if isinstance(credentials, Token) else self._failed
+        seconds = failed.wait_seconds(address, name)
+        if seconds > 0 and failed is self._failed:
             raise TooManyLogins("too many wrong logins came from this address lately; wait before you try again", seconds)
-        self._failed.begun(address, name)
+        failed.begun(address, name)
         self._waiting[address] += 1
         self._under_way[digest] = [waiting]
-        Deferred.fromCoroutine(self._log_in(credentials, address, name)).addBoth(self._tell, digest, address)
+        Deferred.fromCoroutine(self._log_in(credentials, address, name, failed)).addBoth(self._tell, digest, address)
 
-    async def _log_in(self, credentials: ICredentials, address: str, name: str) -> User:
+    async def _log_in(self, credentials: ICredentials, address: str, name: str, failed: FailedLogins) -> User:
         try:
             _, avatar, _ = await self._portal.login(credentials, None, IUser)
         except UnauthorizedLogin as error:
-            if self._failed.is_first(address):
+            if failed.is_first(address):
                 # Whatever was typed in the place of a name may be a secret.
                 _log.warn("a wrong login came from {address}", address=address, user=name if name in self._users else None)
             raise LoginNeeded(_WRONG) from error
         except Exception as error:
             _log.failure("a login could not be looked at")
             raise LoginsBusy("this node cannot look at passwords now") from error
-        self._failed.was_right(address, name)
+        failed.was_right(address, name)
         return cast(User, avatar)
 
     def _tell(self, outcome: User | Failure, digest: bytes, address: str) -> None:

@@ -13,6 +13,7 @@ _MEANINGS = (
     ("unsupported protocol", "the other end speaks no version of TLS from 1.2 on"),
     ("alert protocol version", "the other end speaks no version of TLS that this one does"),
     ("no shared cipher", "the two ends have no cipher in common"),
+    ("key too small", "the key is too short to be safe"),
     ("peer did not return a certificate", "the other end has shown no certificate, and must"),
     ("certificate verify failed", "the other end's certificate is refused"),
     ("alert certificate required", "the other end wants a certificate, and was shown none"),

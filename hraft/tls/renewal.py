@@ -19,6 +19,7 @@ from hraft import limits
 from hraft.errors import CertificateUnusable
 from hraft.tls.contexts import client_context, server_context
 from hraft.tls.files import CertificateFiles, Credentials, load
+from hraft.tls.reasons import in_words
 
 _Stamp = tuple[tuple[int, ...], ...]
 
@@ -118,7 +119,14 @@ class LiveCertificates:
         self._renew(found)
 
     def _load(self) -> Credentials:
-        return load(self.files, self._usages, self._wall_clock(), self._one_authority)
+        found = load(self.files, self._usages, self._wall_clock(), self._one_authority)
+        try:
+            # OpenSSL has views of its own, of short keys for one, and would tell them to every connection.
+            server_context(found, self._protocols)
+        except SSL.Error as error:
+            where = f"{self.files.labels[0]} {self.files.certificate}"
+            raise CertificateUnusable(f"{where}: OpenSSL does not take it: {in_words(error)}") from error
+        return found
 
     def _renew(self, found: Credentials) -> None:
         self._warned_at_seconds = float("-inf")

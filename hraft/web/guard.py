@@ -27,6 +27,7 @@ from hraft.web.permissions import (
     Permission,
     Touch,
     check_client,
+    check_is_over,
     check_keys,
     check_lease,
     check_role,
@@ -84,12 +85,13 @@ def _permitted(node: Node, needs: Permission, asked: Asked, user: User) -> Asked
     if not unknown:
         return known
 
-    def here(_: int) -> Asked:
+    def here(index: int) -> Asked:
         for touch in unknown:
-            _is_checked(node, touch, user)
+            if not _is_checked(node, touch, user):
+                check_is_over(touch, index)
         return known
 
-    # Made elsewhere, perhaps, and not here yet. What is not there then either, nobody has.
+    # Made elsewhere, perhaps, and not here yet. What is not there then either is over, or yet to come.
     return node.confirm_read().addCallback(here)
 
 

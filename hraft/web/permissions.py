@@ -16,6 +16,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 from hraft.auth.users import Access, User
+from hraft.errors import LeaseNotFound
 from hraft.kv.transactions import TO_THE_LAST, GetRange, Operation, Put, Transaction
 from hraft.web.asked import Asked
 from hraft.web.problems import NOT_DONE, Problem
@@ -140,6 +141,17 @@ def check_client(client: int, owner: str, user: User) -> None:
     """Raises Problem (403) unless the user may ask in this client's name. Nobody's clients are from before there were users."""
     if owner != user.name and not (owner == "" and user.rules is None):
         raise forbidden(f"client {client} is not user {user.name!r}'s own; POST /v1/sessions makes one")
+
+
+def check_is_over(touch: Touch, index: int) -> None:
+    """Raises LeaseNotFound, or Problem (409), for what was not there at this index of the log and may be made after it: an id is
+    the index of the entry that makes it, so it can be guessed, and would be somebody else's by the time it is used.
+    """
+    if isinstance(touch, OfLease) and touch.lease > index:
+        raise LeaseNotFound(f"there is no lease {touch.lease} yet")
+    if isinstance(touch, OfClient) and touch.client > index:
+        detail = f"client {touch.client} is not known yet; POST /v1/sessions makes one"
+        raise Problem(409, "session_expired", detail, outcome=NOT_DONE)
 
 
 def forbidden(detail: str) -> Problem:

@@ -138,6 +138,22 @@ class LoginTests(SynchronousTestCase):
         self.assertEqual(ADA, self.ask(b"Bearer token-1"))
         self.assertEqual(ADA, self.ask(RIGHT, "192.0.2.2"))
 
+    @pytest.mark.scenario("O20")
+    def test_o20_an_old_token_keeps_nobody_out(self) -> None:
+        """A program goes on asking with a token that was taken away; others have its address, as behind a proxy."""
+        for _ in range(limits.FAILED_LOGINS_OF_ADDRESS_COUNT + 1):
+            self.assertEqual("LoginNeeded", self.ask(b"Bearer token-4"))
+        self.assertEqual([BOB, ADA], [self.ask(b"Bearer token-3"), self.ask(RIGHT)])
+        self.assertEqual(1, len(self.told))
+
+    def test_who_is_as_before_stays_known(self) -> None:
+        """When another user changes, at an address that has to wait."""
+        self.ask(RIGHT)
+        for number in range(limits.FAILED_LOGINS_OF_USER_COUNT):
+            self.ask(basic("ada", str(number)))
+        self.logins.replace({"ada": User(ADA.name, ADA.role, ADA.password, ADA.tokens)})
+        self.assertEqual([ADA, "LoginNeeded"], [self.ask(RIGHT), self.ask(b"Bearer token-3")])
+
     def test_one_address_and_many_names(self) -> None:
         """Or one tries all users instead of all passwords; an IPv6 client has many addresses, and is one."""
         for number in range(limits.FAILED_LOGINS_OF_ADDRESS_COUNT):

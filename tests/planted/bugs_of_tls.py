@@ -77,4 +77,12 @@ TLS = (
         "        if False:\n",
         unseen=_WIRE,
     ),
+    bug(
+        "O19d",
+        "a certificate that OpenSSL does not take is in force, and every connection fails",
+        "tls/renewal",
+        "            server_context(found, self._protocols)\n",
+        "            pass\n",
+        unseen=_WIRE,
+    ),
 )

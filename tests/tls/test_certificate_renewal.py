@@ -95,8 +95,12 @@ class RenewalTests(SynchronousTestCase):
     def test_bad_files_change_nothing(self) -> None:
         """And are an error in the log: once, whoever looks how often."""
         serial = self.shown()
-        expired = certificates.expired("h")
-        for bad in (lambda: self.put(self.new, self.old), (self.folder / "cert").unlink, lambda: self.put(expired)):
+        expired, weak = certificates.expired("h"), certificates.weak("h")
+        bads = (
+            *(lambda: self.put(self.new, self.old), (self.folder / "cert").unlink),
+            *(lambda: self.put(expired), lambda: self.put(weak)),
+        )
+        for bad in bads:
             self.lines.clear()
             bad()
             for _ in range(4):
@@ -123,8 +127,9 @@ class RenewalTests(SynchronousTestCase):
 
     def test_bad_files_at_the_start(self) -> None:
         """There is nothing to go on with."""
-        self.put(self.new, self.old)
-        self.assertRaises(CertificateUnusable, self.live.open)
+        for bad, key in ((self.new, self.old), (certificates.weak("h"), None)):
+            self.put(bad, key)
+            self.assertRaises(CertificateUnusable, self.live.open)
 
     def test_the_end_is_foretold(self) -> None:
         """Two weeks before and then once a day, also while nobody connects."""

@@ -99,9 +99,10 @@ class RefusalTests(SynchronousTestCase):
         """429 with when to come back; others go on, and so does who was known."""
         for has_front in WAYS:
             site = GuardedSite(has_front)
+            wrong = {"Authorization": "Basic " + b64encode(b"admin:wrong").decode()}
             for _ in range(limits.FAILED_LOGINS_OF_USER_COUNT):
-                self.assertEqual(401, site.ask("GET", "/key/a", None, "wrong").status)
-            reply = site.ask("GET", "/key/a", None, "wrong")
+                self.assertEqual(401, site.ask("GET", "/key/a", **wrong).status)
+            reply = site.ask("GET", "/key/a", **wrong)
             self.assertEqual((429, "6", "too_many_logins"), (reply.status, reply.headers["retry-after"], reply.json()["code"]))
             self.assertEqual(200, site.ask("GET", "/livez").status)
 
@@ -159,6 +160,23 @@ class WaitingTests(SynchronousTestCase):
 
 class OwnerTests(SynchronousTestCase):
     """Whose leases and sessions are."""
+
+    def test_what_is_yet_to_come_is_nobodys_to_use(self) -> None:
+        """An id is an index of the log, so the next one can be guessed: it must not be used while another user makes it."""
+        asked = (
+            *(("DELETE", "/v1/leases/51", None, {}), ("POST", "/v1/leases/51/keepalive", None, {})),
+            *(("PUT", "/v1/kv/web/a?lease=51", b"x", {}), ("PUT", "/v1/kv/web/a", b"x", {"Idempotency_Key": "51/1"})),
+        )
+        for has_front in WAYS:
+            for method, target, body, headers in asked:
+                site = GuardedSite(has_front)
+                site.node.is_fresh = False
+                client = site.begin(method, target, body, "web", **headers)
+                [read] = site.node.asked
+                read.answer.callback(50)
+                self.assertIn(client.received()[9:12], (b"404", b"409"), target)
+                self.assertEqual(["confirm_read"], [each.how for each in site.node.asked], target)
+                client.hang_up()
 
     def test_who_makes_one_has_it(self) -> None:
         """In the log, and so on every node and in every backup."""
