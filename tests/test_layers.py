@@ -70,6 +70,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tap": {*BASE, "options", "process", "log_file", "assembly", "supervisor"},
 }
 PURE = {"raft", "kv"}
+#: Where the table of docs/architecture.md begins to say what the names left of it are for.
+PAGE_COLUMN = 56
 FORBIDDEN_IN_PURE = {"twisted", "time", "random", "os", "socket", "threading", "datetime", "asyncio", "logging", "uuid"}
 
 
@@ -153,3 +155,12 @@ class LayerTests(TestCase):
         while rest := {unit for unit, below in MAY_IMPORT.items() if unit not in lowest and below <= lowest}:
             lowest |= rest
         self.assertEqual([], sorted(set(MAY_IMPORT) - lowest))
+
+    def test_the_page_shows_the_same_order(self) -> None:
+        """docs/architecture.md is read first: it names every unit, below or to the right of all that it may import."""
+        page = (ROOT / "docs" / "architecture.md").read_text("utf-8").split("## Layers")[1].split("\nA module imports")[0]
+        shown = [name.strip("/") for line in page.splitlines() if line.startswith("    ") for name in line[:PAGE_COLUMN].split()]
+        self.assertEqual(sorted(set(MAY_IMPORT) - {"__init__", "__main__"}), sorted(shown))
+        places = {"__init__": -1, "__main__": len(shown), **{name: place for place, name in enumerate(shown)}}
+        wrong = [f"{unit} before {name}" for unit, below in MAY_IMPORT.items() for name in below if places[name] > places[unit]]
+        self.assertEqual([], sorted(wrong))

@@ -13,6 +13,7 @@ from hraft.addresses import url_of
 from hraft.cli.printing import shown, table_of
 from hraft.cli.session import UNAVAILABLE, Session, pass_session
 from hraft.client import ClientError, HraftClient
+from hraft.client.errors import Forbidden, LoginNeeded
 
 
 @click.command()
@@ -52,6 +53,9 @@ async def _look(client: HraftClient, session: Session) -> list[dict[str, Any]]:
         view = await client.cluster()
         endpoints = {member.node_id: url_of(member.http_address) for member in view.members if member.http_address}
         unknown = [member.node_id for member in view.members if not member.http_address]
+    except (LoginNeeded, Forbidden):
+        # It did answer: only the one who asks can mend that.
+        raise
     except ClientError:
         endpoints, unknown = {endpoint: endpoint for endpoint in session.endpoints.split(",")}, []
     asked = [Deferred.fromCoroutine(_ask(client, name, endpoint)) for name, endpoint in endpoints.items()]
@@ -65,7 +69,7 @@ async def _ask(client: HraftClient, name: str, endpoint: str) -> dict[str, Any]:
         told = await client.status(endpoint)
         return {
             "id": told["me"]["id"],
-            "role": told["role"],
+            "role": told["role"] if told.get("removed_index") is None else "removed",
             "term": told["term"],
             "leader": told["leader"]["id"],
             "commit_index": told["commit_index"],

@@ -20,7 +20,8 @@ SILENT_SECONDS: Final = 1.0
 
 def findings_of_cluster(looks: Sequence[Look]) -> list[Finding]:
     """Everything that was looked at, in an order that leads from causes to consequences."""
-    there = [look for look in looks if look.status]
+    # What one that was removed remembers is of then, and would have somebody look for a quorum that is not lost.
+    there = [look for look in looks if look.status and look.removed_index is None]
     findings = list(_reached(looks))
     if there:
         view = _best_view(there)
@@ -44,6 +45,10 @@ def _reached(looks: Sequence[Look]) -> Iterator[Finding]:
         elif look.error:
             advice = "see in its log whether it runs, start it with its own command line, and see that nothing blocks its ports"
             yield Finding(Level.PROBLEM, "reachable", look.name, look.error, advice)
+        elif look.removed_index is not None:
+            advice = "stop it, and name a member of the cluster: docs/operating.md#members"
+            seen = f"it was removed from the cluster at index {look.removed_index}"
+            yield Finding(Level.PROBLEM, "member", look.name, seen, advice)
         else:
             yield Finding(Level.OK, "reachable", look.name, f"it answers at {look.url}")
 

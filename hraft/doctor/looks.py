@@ -42,6 +42,12 @@ class Look:
     metrics: dict[str, float] = field(default_factory=dict)
     clock_ahead_seconds: float | None = None
 
+    @property
+    def removed_index(self) -> int | None:
+        """The entry that ended its membership; None: it is a member, or was none yet."""
+        index: int | None = self.status.get("removed_index")
+        return index
+
 
 async def look_at_all(client: HraftClient, endpoints: str, wall: Callable[[], float]) -> list[Look]:
     """First those that were named, with commas between them, then whoever else is a member; each once.
@@ -53,7 +59,8 @@ async def look_at_all(client: HraftClient, endpoints: str, wall: Callable[[], fl
     # One node may have been named in two ways.
     looks = list({look.name: look for look in asked}.values())
     known = {look.status["me"]["id"] for look in looks if look.status}
-    members = [member for look in looks if look.view is not None for member in look.view.members]
+    views = [look.view for look in looks if look.view is not None and look.removed_index is None]
+    members = [member for view in views for member in view.members]
     missing = {member.node_id: url_of(member.http_address) for member in members if member.http_address}
     urls = {look.url for look in looks}
     more = {node_id: url for node_id, url in missing.items() if node_id not in known and url not in urls}

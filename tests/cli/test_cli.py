@@ -28,6 +28,7 @@ from hraft.client import (
     Refused,
     Unavailable,
 )
+from hraft.client.errors import LoginNeeded
 
 PAIR = KeyValue(b"a", b"1", 3, 7, 2, None)
 BINARY = KeyValue(b"\xff", b"\x1b[31m\x00", 4, 4, 1, 9)
@@ -211,6 +212,24 @@ class ClusterTests(TestCase):
         self.assertEqual(["n0\tleader\ta:1\ta:2\t-\t-", "n1\tvoter\tb:1\t-\t2\t0.1 s"], out.splitlines()[:2])
         self.assertIn("n2\tlearner", out)
 
+    def test_members_as_the_leader_sees_them(self) -> None:
+        """A follower does not know how far anybody is, and any node may be named."""
+        client = DoubleClient(cluster=self.VIEW)
+        run(client, "members")
+        self.assertEqual([("cluster", ()), ("cluster", ("http://a:2",))], [asked[:2] for asked in client.asked])
+
+    def test_members_while_the_leader_is_silent(self) -> None:
+        """What the others say of who belongs is still of use."""
+
+        class Silent(DoubleClient):
+            async def cluster(self, endpoint: str | None = None) -> ClusterView:
+                if endpoint:
+                    raise Unavailable("no answer")
+                return ClusterTests.VIEW
+
+        result, out = run(Silent(), "members")
+        self.assertEqual((0, 3), (result.exit_code, len(out.splitlines())))
+
     def test_changing_members(self) -> None:
         """What was asked, in words or JSON; a node that is still catching up is asked for again until the time is over."""
         client = DoubleClient(add_member="learner", remove_member=None, promote_member=None, transfer_leadership="n1")
@@ -237,6 +256,18 @@ class ClusterTests(TestCase):
         self.assertEqual(("no answer", "it has not said its HTTP address"), (told["n0"], told["n1"]))
         self.assertEqual(3, result.exit_code)
 
+    def test_status_without_a_login(self) -> None:
+        """The node answers: it is not down, and exit code 7 says what to mend."""
+        client = DoubleClient(cluster=LoginNeeded("say who asks", "unauthorized", 401))
+        self.assertEqual(7, run(client, "status")[0].exit_code)
+
+    def test_status_of_one_that_was_removed(self) -> None:
+        """It still calls itself a follower."""
+        names = ("term", "commit_index", "applied_index", "snapshot_index", "revision", "keys_count", "age_ms", "removed_index")
+        told = {"me": {"id": "n0"}, "role": "follower", "leader": {"id": "n0"}, "version": "1", **dict.fromkeys(names, 7)}
+        _, out = run(DoubleClient(cluster=self.VIEW, status=told), "status", is_json=True)
+        self.assertEqual("removed", json.loads(out.splitlines()[0])["role"])
+
     def test_status_tells_of_backups(self) -> None:
         """A script that watches a cluster must see that its backups fail; None from a node that makes none."""
         names = ("term", "commit_index", "applied_index", "snapshot_index", "revision", "keys_count", "age_ms")
@@ -245,7 +276,6 @@ class ClusterTests(TestCase):
         for expected, status in ((backups, {**told, "backups": backups}), (None, told)):
             _, out = run(DoubleClient(cluster=self.VIEW, status=status), "status", is_json=True)
             self.assertEqual(expected, json.loads(out.splitlines()[0])["backups"])
-
 
     def test_status_tells_of_alarms(self) -> None:
         """Each once, with what to do, whoever tells of it; and how far each node is behind, and its room."""

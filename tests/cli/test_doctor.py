@@ -107,6 +107,12 @@ class ClusterTests(TestCase):
         [finding] = findings_of_cluster([Look("n1", "u", "who are you?", is_refusal=True)])
         self.assertIn("--user", finding.advice)
 
+    def test_one_that_was_removed(self) -> None:
+        """Its view is of then: nobody is sent to look for a quorum that was never lost, or for members by its word."""
+        removed = look("n1", removed_index=19)
+        self.assertEqual([(Level.PROBLEM, "member", "n1")], bad(findings_of_cluster([removed])))
+        self.assertEqual([(Level.PROBLEM, "member", "n1")], bad(findings_of_cluster([removed, look("n2"), look("n3")]))[:1])
+
     def test_two_leaders(self) -> None:
         """A node that is cut off goes on believing; or two clusters are mixed up."""
         self.assertIn((Level.PROBLEM, "leader", "all"), self.whole(leader={"id": "n2", "address": "z:1"}))
@@ -281,6 +287,17 @@ class CommandTests(TestCase):
         Deferred.fromCoroutine(coroutine).addCallback(looks.extend)
         self.assertEqual(["n1", "n2", "n3"], [look.name for look in looks])
         self.assertTrue(all(look.url.startswith("http://") for look in looks))
+
+    def test_nobody_is_looked_for_by_the_word_of_one_removed(self) -> None:
+        """Those whom it remembers may have moved, or be gone, since."""
+
+        class Removed(Nodes):
+            async def status(self, endpoint: str) -> dict[str, Any]:
+                return {**await super().status(endpoint), "removed_index": 19}
+
+        client = Removed()
+        run(client, "doctor")
+        self.assertEqual(["http://a:1", "http://b:2"], client.asked)
 
     def test_exit_codes(self) -> None:
         """The worst that was found; scripts go by it."""
