@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import treq
 from treq.client import HTTPClient
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -127,6 +127,8 @@ class Admission:
     async def _answer(self, target: Target, path: str, request: dict[str, Any] | None) -> Answer:
         try:
             return await self._ask(target, path, request)
+        except CancelledError:
+            raise
         except Exception as error:  # of the network, of HTTP, of a name that does not resolve
             raise _NotNow(" ".join(str(error).split()) or type(error).__name__) from error
 
@@ -205,6 +207,23 @@ def ask_over_http(
         return await Deferred.fromCoroutine(exchange()).addTimeout(seconds, reactor)
 
     return ask
+
+
+def ask_while(is_wanted: Callable[[], object], ask: Ask) -> Ask:
+    """The same, until nobody wants to know any more: then a question on its way ends with CancelledError, whatever became of it.
+
+    A connection that is cancelled while it is made says something else, which would be taken for a member that is not up yet.
+    """
+
+    async def asking(target: Target, path: str, request: dict[str, Any] | None) -> Answer:
+        try:
+            return await ask(target, path, request)
+        except Exception as error:
+            if is_wanted():
+                raise
+            raise CancelledError from error
+
+    return asking
 
 
 async def _json_object(response: Any) -> dict[str, Any]:

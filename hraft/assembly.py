@@ -18,7 +18,7 @@ from twisted.logger import Logger
 
 from hraft import __version__
 from hraft.access import Access
-from hraft.admission import ask_over_http
+from hraft.admission import ask_over_http, ask_while
 from hraft.coming_in import ComingIn
 from hraft.counting import DiskTally
 from hraft.endpoints import Listener, listen
@@ -142,7 +142,8 @@ class HraftService(Service):
         ask = ask_over_http(self._reactor, self.certificates.http_endpoint, self._access.credentials)
         count = self.settings.members.expected_count
         founding = None if self.node is not None or count is None else self._waiting_room.take_part(self._node_id, count)
-        coming_in = ComingIn(self._reactor, self.settings, self._node_id, self._enter, ask, founding, self._found)
+        asking = ask_while(lambda: self.running, ask)
+        coming_in = ComingIn(self._reactor, self.settings, self._node_id, self._enter, asking, founding, self._found)
         self._coming_in = Deferred.fromCoroutine(coming_in.come_in(self.node))
         self._coming_in.addCallbacks(self._has_come_in, self._could_not_come_in)
         self._backups.startService()
@@ -217,13 +218,15 @@ class HraftService(Service):
         disk, ends = self._disk_tally if self._directory else None, self.certificates.live
         figures = Figures(node, tally, self._site, disk, transport, self.stalls, ends)
         forward, backups = settings.forward, self._backups.status
-        api = node_api(node, forward, self.leases, node.age_seconds, backups, self._guard, tally, figures)
-        self._site.serve(api)
+        self._site.serve(node_api(node, forward, self.leases, node.age_seconds, backups, self._guard, tally, figures))
 
     def _was_removed(self, index: int) -> None:
-        """Also a later start must know, and those who watch must look for another node."""
+        """Also a later start must know, or is told again where a full disk was why; and those who watch must look elsewhere."""
         if self._directory is not None and self._directory.removed_index is None:
-            self._directory.remember_removal(index)
+            try:
+                self._directory.remember_removal(index)
+            except HraftError as error:
+                _log.warn("{node}: could not remember its removal: {reason}", node=self._node_id, reason=str(error))
         self._site.end_streams()
 
     def _precautions(self) -> Precautions:

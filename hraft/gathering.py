@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import msgspec
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import CancelledError, Deferred, FirstError, gatherResults
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -24,11 +24,14 @@ _log = Logger(namespace="hraft.gathering")
 
 
 async def gather(clock: IReactorTime, ask: Ask, targets: tuple[Target, ...], founding: Founding) -> Verdict:
-    """JOIN or FOUND, once it is that. Says now and then what is missing."""
+    """JOIN or FOUND, once it is that. Says now and then what is missing. Fails with what `ask` does only for CancelledError."""
     next_words = clock.seconds()
     while True:
         asking = [Deferred.fromCoroutine(_view_of(ask, target)) for target in targets]
-        answers: list[View | None] = await gatherResults(asking, consumeErrors=True)
+        try:
+            answers: list[View | None] = await gatherResults(asking, consumeErrors=True)
+        except FirstError as error:
+            error.subFailure.raiseException()
         verdict = founding.heard(answers)
         if verdict is not Verdict.WAIT:
             return verdict
@@ -41,10 +44,13 @@ async def gather(clock: IReactorTime, ask: Ask, targets: tuple[Target, ...], fou
 async def _view_of(ask: Ask, target: Target) -> View | None:
     try:
         answer = await ask(target, PATH, None)
+    except CancelledError:
+        raise
     except Exception:  # of the network, of HTTP, of a name that does not resolve: it will be asked again
         return None
-    if answer.code == _NOT_FOUND:
-        # A member of a release that does not know the question; whoever has no cluster answers nothing but 503 there.
+    if answer.code == _NOT_FOUND and answer.body.get("code") == "not_found":
+        # A member of a release that does not know the question, in hraft's own words: a proxy before a node that is not up yet
+        # says 404 as well. Whoever has no cluster answers nothing but 503 there.
         return View("", "", is_member=True)
     return _view(answer.body) if answer.code == 200 else None
 

@@ -19,7 +19,7 @@ from hraft import limits
 from hraft.kv.store import KeyValueStore
 from hraft.raft.configuration import Configuration
 from hraft.raft.entry import EntryId, Snapshot
-from hraft.storage.directory import NEW_CLUSTER, Identity, read_identity, write_identity
+from hraft.storage.directory import NEW_CLUSTER, REMEMBERED, Identity, read_identity, write_identity
 from hraft.storage.durable import DurableStorage
 from hraft.storage.files import LocalFileSystem, sync_directory
 
@@ -67,16 +67,25 @@ def put_in_place(path: str, identity: Identity) -> str:
     """Let what was made ready take the place of what is there. Returns where that is now. Goes on where it was interrupted."""
     files, new = LocalFileSystem(), f"{path}/{NEW_CLUSTER}"
     before = f"{path}/before-{identity.cluster_id}"
+    for part in REMEMBERED:
+        # That the old cluster has removed this node is nothing to the new one.
+        _put_aside(path, before, part)
     for part in _PARTS:
         if not os.path.exists(f"{new}/{part}"):
             continue
-        if os.path.exists(f"{path}/{part}"):
-            files.make_directory(before)
-            files.rename(f"{path}/{part}", f"{before}/{part}")
-            sync_directory(files, before)
+        _put_aside(path, before, part)
         files.rename(f"{new}/{part}", f"{path}/{part}")
         sync_directory(files, path)
     with suppress(FileNotFoundError):
         os.rmdir(new)
     sync_directory(files, path)
     return before
+
+
+def _put_aside(path: str, before: str, part: str) -> None:
+    """Move it, if it is there, to where the old data is."""
+    files = LocalFileSystem()
+    if os.path.exists(f"{path}/{part}"):
+        files.make_directory(before)
+        files.rename(f"{path}/{part}", f"{before}/{part}")
+        sync_directory(files, before)

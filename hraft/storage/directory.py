@@ -24,6 +24,8 @@ _NAME = "node.json"
 NEW_CLUSTER = "new-cluster"
 _REMOVED = "removed.json"
 _FOUNDING = "founding.json"
+#: What a directory remembers of the cluster that it belongs to, beside its data.
+REMEMBERED = (_REMOVED, _FOUNDING)
 _FILE_BYTES = 64 * 1024
 _STRING = rb'"(?:[^"\\\n]|\\[^\n])+"'
 _IDENTITY = re.compile(rb'\{"format":(\d{1,9}),"cluster_id":(%b),"node_id":(%b)(,"crc":"([0-9a-f]{8})"\}\n)' % (_STRING, _STRING))

@@ -135,6 +135,23 @@ def test_recover_makes_a_new_cluster(tmp_path: Path) -> None:
     assert before == {name[len(kept) :]: data for name, data in made.files().items() if name.startswith(kept)}
 
 
+def test_what_the_old_cluster_said_of_this_node(tmp_path: Path) -> None:
+    """Also a removed node's data may be all that is left: the new cluster's only voter is not removed."""
+    made = Made(tmp_path / "node")
+    old = DataDirectory(made.path)
+    old.open()
+    old.remember_removal(17)
+    old.remember_founding()
+    old.close()
+    assert 0 == run("recover", "--yes", made.path).exit_code
+    new = DataDirectory(made.path)
+    new.open()
+    assert (None, False) == (new.removed_index, new.is_founding)
+    new.close()
+    kept = f"{made.path}/before-{read_contents(made.path).identity.cluster_id}"
+    assert {"removed.json", "founding.json"} < set(os.listdir(kept))
+
+
 def test_recover_at_another_address(tmp_path: Path) -> None:
     """The machine may be another one."""
     made = Made(tmp_path / "node")

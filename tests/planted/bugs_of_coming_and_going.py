@@ -46,6 +46,14 @@ REMOVED = (
         unseen="a simulation has no connections",
     ),
     bug(
+        "M12f",
+        "a new cluster's only voter takes itself for removed, since the old cluster had removed it",
+        "offline/founding",
+        "    for part in REMEMBERED:\n",
+        "    for part in ():\n",
+        unseen="no simulated directory is recovered",
+    ),
+    bug(
         "M22",
         "a leader that stood still reaps whom it did not hear",
         "service/reaping",
@@ -94,6 +102,22 @@ FOUNDING = (
         "founding",
         "self._me.life, self._has_founded,",
         "self._me.life, False,",
+        unseen=_SIMULATED,
+    ),
+    bug(
+        "M21f",
+        "a proxy's 404 is taken for a member's",
+        "gathering",
+        ' and answer.body.get("code") == "not_found":\n',
+        ":\n",
+        unseen=_SIMULATED,
+    ),
+    bug(
+        "M21g",
+        "a service that was stopped goes on asking its way in",
+        "gathering",
+        "    except CancelledError:\n        raise\n",
+        "",
         unseen=_SIMULATED,
     ),
 )

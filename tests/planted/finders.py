@@ -33,6 +33,8 @@ TESTS = {
     "web": ("web/test_permissions.py", "web/test_guard.py", "web/test_hosts.py", "web/test_dashboard.py"),
     "credentials.py": ("cli/test_users_command.py",),
     "founding.py": ("test_founding.py",),
+    "gathering.py": ("test_gathering.py",),
+    "offline": ("offline/test_new_clusters.py",),
 }
 #: Those that name a rule come before those that find anything and say little.
 _LAST = ("test_transcripts.py", "test_step_fuzz.py")
