@@ -12,6 +12,7 @@ from twisted.internet.task import deferLater
 from hraft.addresses import url_of
 from hraft.cli.printing import shown, table_of
 from hraft.cli.session import UNAVAILABLE, Session, pass_session
+from hraft.cli.views import leaders_view
 from hraft.client import ClientError, HraftClient
 from hraft.client.errors import Forbidden, LoginNeeded
 
@@ -50,7 +51,7 @@ def status(session: Session, follow: bool, interval_seconds: float) -> None:
 async def _look(client: HraftClient, session: Session) -> list[dict[str, Any]]:
     """Every member that has an HTTP address, all asked at once; without a cluster view, the endpoints that were named."""
     try:
-        view = await client.cluster()
+        view = await leaders_view(client, session.endpoints)
         endpoints = {member.node_id: url_of(member.http_address) for member in view.members if member.http_address}
         unknown = [member.node_id for member in view.members if not member.http_address]
     except (LoginNeeded, Forbidden):

@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from hraft.addresses import url_of
 from hraft.cli.session import UNAVAILABLE, UNKNOWN, Session, pass_session
-from hraft.client import ClientError, ClusterView, HraftClient, Member
+from hraft.cli.views import leaders_view
+from hraft.client import ClusterView, HraftClient, Member
 
 
 @click.group(invoke_without_command=True)
@@ -26,7 +26,7 @@ def list_members(session: Session) -> None:
     """List the members; exit code 3 if no leader is known."""
 
     async def body(client: HraftClient) -> ClusterView:
-        return await _as_the_leader_sees_it(client)
+        return await leaders_view(client, session.endpoints)
 
     view, printing = session.run(body), session.printing
     if printing.is_json:
@@ -37,18 +37,6 @@ def list_members(session: Session) -> None:
     if view.leader_id is None:
         click.echo("hraft: no leader is known", err=True)
         raise SystemExit(UNAVAILABLE)
-
-
-async def _as_the_leader_sees_it(client: HraftClient) -> ClusterView:
-    """It alone knows how far each is. Where it does not answer, what any node says of who they are has to do."""
-    view = await client.cluster()
-    leader = next((member for member in view.members if member.is_leader and member.http_address), None)
-    if leader is None or leader.last_contact_seconds is not None:
-        return view
-    try:
-        return await client.cluster(url_of(leader.http_address or ""))
-    except ClientError:
-        return view
 
 
 def _member(member: Member) -> dict[str, Any]:

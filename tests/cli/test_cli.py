@@ -194,6 +194,23 @@ class ExitCodeTests(TestCase):
         self.assertIn("not JSON", result.stderr)
 
 
+#: What a leader alone says: how far each is, itself among them.
+OWN = ClusterView("c", 4, "n0", (Member("n0", "a:1", "a:2", True, True, 9, 0, 0.0),))
+
+
+class Seen(DoubleClient):
+    """Nodes with a view each; whoever is not among them does not answer. None: whichever node the client likes."""
+
+    def __init__(self, views: dict[str | None, ClusterView]) -> None:
+        super().__init__(status={"me": {"id": "n0"}})
+        self.views = views
+
+    async def cluster(self, endpoint: str | None = None) -> ClusterView:
+        if endpoint not in self.views:
+            raise Unavailable(f"{endpoint} does not answer")
+        return self.views[endpoint]
+
+
 class ClusterTests(TestCase):
     VIEW = ClusterView(
         "c",
@@ -214,20 +231,20 @@ class ClusterTests(TestCase):
 
     def test_members_as_the_leader_sees_them(self) -> None:
         """A follower does not know how far anybody is, and any node may be named."""
-        client = DoubleClient(cluster=self.VIEW)
-        run(client, "members")
-        self.assertEqual([("cluster", ()), ("cluster", ("http://a:2",))], [asked[:2] for asked in client.asked])
+        result, out = run(Seen({None: self.VIEW, "http://a:2": OWN}), "members")
+        self.assertEqual((0, "n0\tleader\ta:1\ta:2\t0\t0.0 s\n"), (result.exit_code, out))
+
+    def test_members_where_one_that_was_removed_is_asked_first(self) -> None:
+        """It remembers who was a member, and not where: the others that were named know."""
+        past = ClusterView("c", 4, "n0", (Member("n0", "a:1", None, True, True), Member("n1", "b:1", "b:2", True, False)))
+        for command in ("members", "status"):
+            client = Seen({None: past, "http://a:1": past, "http://b:2": self.VIEW, "http://a:2": OWN})
+            _, out = run(client, command)
+            self.assertEqual(["n0"], [line.split()[0] for line in out.splitlines()], command)
 
     def test_members_while_the_leader_is_silent(self) -> None:
         """What the others say of who belongs is still of use."""
-
-        class Silent(DoubleClient):
-            async def cluster(self, endpoint: str | None = None) -> ClusterView:
-                if endpoint:
-                    raise Unavailable("no answer")
-                return ClusterTests.VIEW
-
-        result, out = run(Silent(), "members")
+        result, out = run(Seen({None: self.VIEW}), "members")
         self.assertEqual((0, 3), (result.exit_code, len(out.splitlines())))
 
     def test_changing_members(self) -> None:
