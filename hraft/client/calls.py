@@ -96,6 +96,8 @@ class _Call:
         self._caller = caller
         self._request = request
         self._deadline = deadline
+        # Who is in a hurry is to have repetitions as well.
+        self._last_try_seconds = min(limits.CLIENT_LAST_TRY_SECONDS, (deadline - caller.seconds()) / 10)
         self._in_doubt = False
         self._rounds_count = 0
         #: Since the last pause: a few other nodes may be asked at once.
@@ -108,7 +110,7 @@ class _Call:
             if self._caller.is_closed:
                 raise Closed("the client is closed")
             remaining = self._deadline - self._caller.seconds()
-            if remaining <= 0:
+            if remaining <= 0 or (self._is_certain and remaining < self._last_try_seconds):
                 raise self._given_up()
             verdict, answer = await self._attempt(min(self._caller.patience.timeout_seconds, remaining))
             if verdict is _Verdict.FINAL and answer is not None:
@@ -118,6 +120,11 @@ class _Call:
                 if not self._request.is_repeatable:
                     raise self._given_up()
             await self._pause(verdict)
+
+    @property
+    def _is_certain(self) -> bool:
+        """Whether this is a write that was tried, and is certainly not done."""
+        return self._request.is_write and self._rounds_count > 0 and not self._in_doubt
 
     async def _attempt(self, timeout_seconds: float) -> tuple[_Verdict, Answer | None]:
         """Ask one node, and tell the endpoints what came of it."""

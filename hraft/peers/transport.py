@@ -221,6 +221,8 @@ class AmpTransport:
         self._dialling_back.add(dialling)
         try:
             connection = await dialling
+        except PeerUnreachable as error:
+            raise PeerUnreachable(f"no connection to {address}: {error}") from error
         finally:
             self._dialling_back.discard(dialling)
         connection.close("only to see who answers")

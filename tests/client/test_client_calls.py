@@ -288,6 +288,17 @@ class DeadlineTests(ClientTestCase):
         self.cluster.faults.extend([self.cluster.say(503, "no_leader", "not done")] * 200)
         self.fails(hraft.OutcomeUnknown, self.client.put("a", "2"), seconds=31)
 
+    def test_certain_at_the_deadline(self) -> None:
+        """What was refused for half a minute is not put in doubt by a last attempt that has no time to be answered."""
+        self.done(self.client.put("a", "1"))
+        self.cluster.faults.extend([self.cluster.say(503, "peer_unreachable", "not done")] * 200)
+        call = self.begin(self.client.put("a", "2"))
+        self.cluster.advance(29, step=0.01)
+        self.cluster.faults.clear()
+        self.cluster.faults.extend([self.cluster.hang] * 50)
+        self.cluster.advance(2, step=0.01)
+        self.assertIn("503", str(self.failureResultOf(call, hraft.Unavailable).value))
+
     def test_an_attempt_ends_with_the_call(self) -> None:
         """The deadline also cuts an answer that does not come."""
         client = self.new_client(timeout_seconds=10, deadline_seconds=3)
