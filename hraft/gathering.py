@@ -18,7 +18,9 @@ from hraft.founding import Founding, Verdict, View
 
 PATH: Final = "/v1/discovery"
 SECONDS_BETWEEN_ROUNDS: Final = 0.25
-_NOT_FOUND: Final = 404
+#: What only a member says to this question: one of a release that does not know it, and one that is not to be asked by this name,
+#: as it will say again, in words, when it is asked to take this node in. Whoever has no cluster answers it, or says 503.
+_WORDS_OF_MEMBERS: Final = ("not_found", "host_not_allowed")
 
 _log = Logger(namespace="hraft.gathering")
 
@@ -48,9 +50,8 @@ async def _view_of(ask: Ask, target: Target) -> View | None:
         raise
     except Exception:  # of the network, of HTTP, of a name that does not resolve: it will be asked again
         return None
-    if answer.code == _NOT_FOUND and answer.body.get("code") == "not_found":
-        # A member of a release that does not know the question, in hraft's own words: a proxy before a node that is not up yet
-        # says 404 as well. Whoever has no cluster answers nothing but 503 there.
+    if answer.body.get("code") in _WORDS_OF_MEMBERS:
+        # In hraft's own words: a proxy before a node that is not up yet says 404 as well.
         return View("", "", is_member=True)
     return _view(answer.body) if answer.code == 200 else None
 

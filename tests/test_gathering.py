@@ -46,6 +46,11 @@ class GatheringTests(SynchronousTestCase):
         self.answer = Answer(404, {"code": "not_found", "detail": "nothing is served at this path"})
         self.assertIs(Verdict.JOIN, self.successResultOf(self.gathered(self.ask)))
 
+    def test_a_member_that_is_not_known_by_that_name_has_a_cluster(self) -> None:
+        """Asked to take this node in it says why not, which ends the start; here it was asked for ever, without a word."""
+        self.answer = Answer(403, {"code": "host_not_allowed", "detail": "this node is not known as 'b'"})
+        self.assertIs(Verdict.JOIN, self.successResultOf(self.gathered(self.ask)))
+
     @pytest.mark.scenario("M20")
     def test_a_proxy_before_a_node_that_is_not_up_has_none(self) -> None:
         """It was taken for a member: this node asked to be taken in for ever, and the others waited for its word for ever."""

@@ -68,6 +68,8 @@ def _reason_not_to_count(state: RaftState, progress: Progress) -> str | None:
     lag_count = state.log.last_index - progress.match_index
     if progress.state is not ProgressState.REPLICATE or lag_count > CAUGHT_UP_ENTRIES_COUNT:
         return f"lacks {lag_count} entries"
+    if progress.ticks_without_progress >= state.settings.election_timeout_ticks:
+        return "saves nothing of what it is sent"
     return None
 
 

@@ -53,6 +53,7 @@ class Progress:
         "snapshot_ticks",
         "state",
         "ticks_since_contact",
+        "ticks_without_progress",
         "told_commit_index",
     )
 
@@ -66,6 +67,8 @@ class Progress:
         #: How long the snapshot has been on its way.
         self.snapshot_ticks = 0
         self.ticks_since_contact = 0
+        #: For how long it has acknowledged none of what it was sent: it is heard, and its disk may be full.
+        self.ticks_without_progress = 0
         self.told_commit_index = 0
         #: Only learners catch up.
         self.catch_up = catch_up
@@ -95,6 +98,7 @@ class Progress:
     def tick(self) -> None:
         """One tick without news. A snapshot that does not arrive in time, nor fail, was lost on the way: ask again."""
         self.ticks_since_contact += 1
+        self.ticks_without_progress = self.ticks_without_progress + 1 if self._inflight else 0
         self.snapshot_ticks += 1
         if self.catch_up is not None:
             self.catch_up.ticks += 1
@@ -120,6 +124,7 @@ class Progress:
         is_news = match_index > self.match_index
         if is_news:
             self.match_index = match_index
+        self.ticks_without_progress = 0 if is_news else self.ticks_without_progress
         if self.state is ProgressState.PROBE and (is_news or prev_log_index == self.next_index - 1):
             self._become(ProgressState.REPLICATE, max(prev_log_index, self.match_index) + 1)
         elif self.state is ProgressState.SNAPSHOT and self.match_index >= min(self.snapshot_index, base_index):

@@ -108,8 +108,8 @@ FOUNDING = (
         "M21f",
         "a proxy's 404 is taken for a member's",
         "gathering",
-        ' and answer.body.get("code") == "not_found":\n',
-        ":\n",
+        '    if answer.body.get("code") in _WORDS_OF_MEMBERS:\n',
+        "    if answer.code == 404:\n",
         unseen=_SIMULATED,
     ),
     bug(

@@ -129,6 +129,14 @@ MEMBERSHIP = (
         unseen="it may cost time, but no promise",
     ),
     bug(
+        "M9c",
+        "a voter whose disk is full carries the quorum when another is removed",
+        "raft/membership",
+        "    if progress.ticks_without_progress >= state.settings.election_timeout_ticks:\n",
+        "    if False:\n",
+        unseen="it may cost time, but no promise",
+    ),
+    bug(
         "M7c",
         "a learner is promoted by hand before it caught up",
         "raft/membership",

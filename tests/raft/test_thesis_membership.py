@@ -517,6 +517,26 @@ class RemovalTests(TestCase):
             solo.hear("n2", accepted(2, 3))
             solo.act(lambda: solo.node.remove("n3"))
 
+    @pytest.mark.scenario("M9")
+    def test_m9_a_voter_whose_disk_is_full_carries_no_quorum(self) -> None:
+        """n2 answers every heartbeat, and is near; but no entry, and so no configuration, would be committed with it."""
+        solo = Solo()
+        solo.reign()
+        for voter in ("n2", "n3"):
+            solo.hear(voter, accepted(2, 2))
+        solo.act(lambda: solo.node.propose(b"{}"))
+        solo.hear("n3", accepted(2, 3))
+        for _ in range(10):
+            solo.act(lambda: solo.node.check_removal("n3"))
+            solo.tick()
+            for voter, match_index in (("n2", 2), ("n3", 3)):
+                solo.hear(voter, accepted(2, match_index))
+        with self.assertRaisesRegex(ChangeRefused, "no quorum: n2 saves nothing of what it is sent") as caught:
+            solo.act(lambda: solo.node.remove("n3"))
+        self.assertTrue(caught.exception.temporary)
+        solo.hear("n2", accepted(2, 3))
+        solo.act(lambda: solo.node.remove("n3"))
+
     @pytest.mark.scenario("M5", "M6")
     def test_m5_configuration_survives_two_snapshots(self) -> None:
         """Snapshot, restart, snapshot, restart: still the same members, and nobody removed is spoken to."""
