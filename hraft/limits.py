@@ -175,6 +175,8 @@ APPLY_TURN_SECONDS = 0.005
 #: Work in the background that needs the interpreter gives way after so much of it, for so many times as long.
 BACKGROUND_BURST_SECONDS = 0.001
 BACKGROUND_REST_RATIO = 3
+#: Never longer: what was had of the processor may have been for somebody else's work in the same thread, which rested itself.
+BACKGROUND_REST_SECONDS = 0.5
 #: How often is looked at whether the reactor is held up, what counts as that, and what is logged.
 STALL_LOOK_SECONDS = 0.02
 STALL_SECONDS = 0.05

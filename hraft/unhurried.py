@@ -41,5 +41,5 @@ def unhurried(
         if number % _ITEMS_BETWEEN_LOOKS_COUNT == 0:
             burst_seconds = used_seconds() - began
             if burst_seconds >= limits.BACKGROUND_BURST_SECONDS:
-                rest(burst_seconds * limits.BACKGROUND_REST_RATIO)
+                rest(min(burst_seconds * limits.BACKGROUND_REST_RATIO, limits.BACKGROUND_REST_SECONDS))
                 began = used_seconds()

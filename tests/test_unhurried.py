@@ -19,20 +19,20 @@ class Clock:
         self.used_seconds = 0.0
         self.rests: list[float] = []
 
-    def items(self, count: int) -> list[int]:
-        """Consume so many items in this thread, unhurriedly."""
+    def items(self, count: int, other_work_seconds: float = 0.0) -> list[int]:
+        """Consume so many items in this thread, unhurriedly; after half of them something else is done."""
         found = []
         for item in unhurried(range(count), lambda: self.used_seconds, self.rests.append):
-            self.used_seconds += ITEM_SECONDS
+            self.used_seconds += ITEM_SECONDS + (other_work_seconds if item == count // 2 else 0.0)
             found.append(item)
         return found
 
 
 class UnhurriedTests(TestCase):
-    def consume(self, thread: type[Thread], count: int) -> Clock:
+    def consume(self, thread: type[Thread], count: int, other_work_seconds: float = 0.0) -> Clock:
         clock = Clock()
         found: list[list[int]] = []
-        worker = thread(target=lambda: found.append(clock.items(count)))
+        worker = thread(target=lambda: found.append(clock.items(count, other_work_seconds)))
         worker.start()
         worker.join()
         self.assertEqual([list(range(count))], found)
@@ -47,6 +47,11 @@ class UnhurriedTests(TestCase):
         self.assertLessEqual(max(clock.rests), limits.BACKGROUND_REST_RATIO * longest_seconds)
         self.assertLessEqual(used_seconds / longest_seconds - 1, len(clock.rests))
         self.assertAlmostEqual(limits.BACKGROUND_REST_RATIO * used_seconds, sum(clock.rests), delta=0.01)
+
+    def test_no_rest_for_the_work_of_others(self) -> None:
+        """A backup is made part by part in the thread that writes snapshots: after one of ten seconds it held that thread for
+        half a minute more, and whatever waited for it, as a follower's restore does."""
+        self.assertEqual(limits.BACKGROUND_REST_SECONDS, max(self.consume(BackgroundThread, 1_000, 10.0).rests))
 
     def test_short_work_is_not_held_up(self) -> None:
         """The state of a small cluster is written at once."""
