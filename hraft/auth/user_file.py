@@ -110,6 +110,8 @@ def edit_users(path: str, change: Callable[[dict[str, User]], object]) -> None:
     Whoever edits it at the same time is refused. Comments are kept, at the beginning. Raises BadUserFile, and what `change`
     raises: then the file is as it was.
     """
+    # Of a link the file that it leads to, which other paths may lead to as well.
+    path = os.path.realpath(path)
     temporary = f"{path}.writing"
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

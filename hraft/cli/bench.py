@@ -22,6 +22,7 @@ from hraft.addresses import url_of
 from hraft.cli.session import Session, pass_session
 from hraft.client import HraftClient, Unavailable
 from hraft.client.dialling import Dialling
+from hraft.credentials import Credentials
 
 PREFIX = "hraft-bench/"
 
@@ -91,8 +92,10 @@ def bench(session: Session, seconds: float, clients: int, reads: bool, value_byt
             raise Unavailable("no leader is known, or it has not said its HTTP address")
         await client.put(f"{PREFIX}0", "x" * value_bytes)
         try:
-            endpoint = Dialling(reactor, session.files).endpoint(url_of(leader.http_address or ""))
-            return await _measure(reactor, endpoint, seconds, clients, _requests(reads, value_bytes, keys_count))
+            url = url_of(leader.http_address or "")
+            client.caller.check_safe(url)
+            request = requests(reads, value_bytes, keys_count, client.caller.wire.credentials)
+            return await _measure(reactor, Dialling(reactor, session.files).endpoint(url), seconds, clients, request)
         finally:
             await client.delete_prefix(PREFIX)
 
@@ -102,18 +105,21 @@ def bench(session: Session, seconds: float, clients: int, reads: bool, value_byt
         raise SystemExit(5)
 
 
-def _requests(reads: bool, value_bytes: int, keys_count: int) -> Callable[[], bytes]:
+def requests(reads: bool, value_bytes: int, keys_count: int, credentials: Credentials | None = None) -> Callable[[], bytes]:
     """What makes the next request."""
     number = 0
     value = b"x" * value_bytes
+    headers = b"Host: hraft\r\n"
+    if credentials is not None:
+        headers += b"Authorization: %b\r\n" % credentials.authorization.encode("ascii")
 
     def request() -> bytes:
         nonlocal number
         number += 1
         path = quote(f"/v1/kv/{PREFIX}{0 if reads else number % keys_count}").encode()
         if reads:
-            return b"GET %b HTTP/1.1\r\nHost: hraft\r\n\r\n" % path
-        return b"PUT %b HTTP/1.1\r\nHost: hraft\r\nContent-Length: %d\r\n\r\n%b" % (path, len(value), value)
+            return b"GET %b HTTP/1.1\r\n%b\r\n" % (path, headers)
+        return b"PUT %b HTTP/1.1\r\n%bContent-Length: %d\r\n\r\n%b" % (path, headers, len(value), value)
 
     return request
 

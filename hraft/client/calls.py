@@ -77,11 +77,17 @@ class Caller:
         return await _Call(self, request, self.deadline() if deadline is None else deadline).run()
 
     async def ask_one(self, url: str, request: Request) -> Answer:
-        """Ask this node alone, once. Raises Unavailable; for reads only."""
+        """Ask this node alone, once. Raises Unavailable, also where secrets would leave without TLS; for reads only."""
+        self.check_safe(url)
         try:
             return await self.wire.exchange(url, request, self.patience.timeout_seconds)
         except (NotSent, Unanswered) as error:
             raise Unavailable(str(error)) from error
+
+    def check_safe(self, url: str) -> None:
+        """Raises Unavailable for a node that must not be told who asks: its address came from others, and has no TLS."""
+        if self.wire.credentials is not None and self.endpoints.is_less_safe(url):
+            raise Unavailable(f"{url} has no TLS, as the named endpoints have, so it is not told who asks")
 
     def back_off(self, count: int) -> float:
         """How long to wait after `count` rounds in vain: longer each time, and never all clients at once."""

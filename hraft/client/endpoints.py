@@ -53,6 +53,10 @@ class EndpointList:
         """Whether nodes should point out the leader, rather than forward to it."""
         return self._seconds() >= self._distrusted_until
 
+    def is_less_safe(self, url: str) -> bool:
+        """Whether this one is asked without TLS, and all those that the user named with it."""
+        return not url.startswith("https:") and all(named.startswith("https:") for named in self.urls)
+
     def choose(self, to_leader: bool) -> str:
         """Whom to ask next."""
         return self.leader if to_leader and self.leader is not None else self.urls[self._current]

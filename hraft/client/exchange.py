@@ -131,6 +131,7 @@ class Wire:
 
     def __init__(self, agent: IAgent, clock: IReactorTime, credentials: Credentials | None = None) -> None:
         self._agent = agent
+        self.credentials = credentials
         self._always = {b"User-Agent": [b"hraft-client"]}
         if credentials is not None:
             self._always[b"Authorization"] = [credentials.authorization.encode("ascii")]

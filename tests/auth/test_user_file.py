@@ -94,6 +94,15 @@ def test_a_mistake_changes_nothing(tmp_path: Path) -> None:
     assert (b"{\n", ["users"]) == (path.read_bytes(), os.listdir(tmp_path))
 
 
+def test_a_link_stays_one(tmp_path: Path) -> None:
+    """A node that reads the file under its own path would never hear of a change that was made under the link's."""
+    path, link = tmp_path / "users", tmp_path / "link"
+    path.write_bytes(b"")
+    link.symlink_to(path)
+    edit_users(str(link), lambda users: users.update(ada=ADA))
+    assert (True, ["ada"]) == (link.is_symlink(), list(read_users(str(path))))
+
+
 def test_one_at_a_time(tmp_path: Path) -> None:
     """Two who edit at once would lose what one of them did."""
     path = str(tmp_path / "users")

@@ -9,12 +9,14 @@ from unittest import TestCase
 
 from cli_doubles import run
 
+from hraft.cli.bench import requests
 from hraft.cli.printing import field, shortened, shown
 from hraft.client import (
     Change,
     ClusterView,
     Compacted,
     ConditionFailed,
+    Credentials,
     DeleteResult,
     Event,
     KeyValue,
@@ -22,6 +24,7 @@ from hraft.client import (
     LimitReached,
     LockLost,
     LockTimeout,
+    LoginNeeded,
     Member,
     OutcomeUnknown,
     PutResult,
@@ -284,6 +287,13 @@ class ClusterTests(TestCase):
         told = {"me": {"id": "n0"}, "role": "follower", "leader": {"id": "n0"}, "version": "1", **dict.fromkeys(names, 7)}
         _, out = run(DoubleClient(cluster=self.VIEW, status=told), "status", is_json=True)
         self.assertEqual("removed", json.loads(out.splitlines()[0])["role"])
+
+    def test_bench_says_who_asks(self) -> None:
+        """Or it measures how fast it is turned away."""
+        for reads in (True, False):
+            asked = requests(reads, 1, 1, Credentials.of_token("token-1"))()
+            self.assertIn(b"\r\nAuthorization: Bearer token-1\r\n", asked.partition(b"\r\n\r\n")[0] + b"\r\n")
+            self.assertNotIn(b"Authorization", requests(reads, 1, 1)())
 
     def test_status_tells_of_backups(self) -> None:
         """A script that watches a cluster must see that its backups fail; None from a node that makes none."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from client_cases import ClientTestCase
 
-from hraft.client import Credentials, Forbidden, LimitReached, LoginNeeded
+from hraft.client import Credentials, Forbidden, HraftClient, LimitReached, LoginNeeded, Unavailable
 
 TOKEN = Credentials.of_token("token-1")
 
@@ -26,6 +26,13 @@ class CredentialTests(ClientTestCase):
         self.assertEqual({"Bearer token-1"}, {asked.headers.get("authorization") for asked in self.cluster.asked})
         watch.close()
         watching.addErrback(lambda _: None)
+
+    def test_nobody_is_led_away_from_tls(self) -> None:
+        """Members tell addresses, and one without TLS would be told a secret in clear, by `hraft status` for one."""
+        client = HraftClient("https://node0:11000", agent=self.cluster, clock=self.cluster.clock, credentials=TOKEN)
+        error = self.fails(Unavailable, client.status("http://node0:11000"))
+        self.assertIn("has no TLS", str(error))
+        self.assertEqual([], self.cluster.asked)
 
     def test_without_any(self) -> None:
         """Nothing is said."""

@@ -138,6 +138,14 @@ ACCESS = (
         unseen=_NO_WEB,
     ),
     bug(
+        "O8s",
+        "a member without TLS is told a secret by a client that was given HTTPS",
+        "client/calls",
+        "        self.check_safe(url)\n",
+        "",
+        unseen=_NO_WEB,
+    ),
+    bug(
         "O9a",
         "any Host will do",
         "web/hosts",

@@ -31,6 +31,7 @@ TESTS = {
     "tls": ("tls", "peers"),
     "auth": ("auth",),
     "web": ("web/test_permissions.py", "web/test_guard.py", "web/test_hosts.py", "web/test_dashboard.py"),
+    "client": ("client/test_credentials.py",),
     "credentials.py": ("cli/test_users_command.py",),
     "founding.py": ("test_founding.py",),
     "gathering.py": ("test_gathering.py",),
