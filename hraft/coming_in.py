@@ -74,6 +74,7 @@ class ComingIn:
             "{node}: hraft started successfully, listening on {url}",
             node=node.node_id,
             url=url_of(node.http_address),
+            http_address=node.http_address,
             raft_address=node.raft_address,
             cluster=node.cluster_id,
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import select
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotYet
 from functools import partial
 from threading import Lock, Thread, current_thread
 from typing import Any, TypeVar, cast
@@ -26,6 +27,8 @@ T = TypeVar("T")
 
 _NAMES_THREADS_COUNT = 4
 _STOP_SECONDS = 5.0
+#: A signal that arrives just before a thread goes to sleep does not wake it, so no sleep is longer.
+_SLEEP_SECONDS = 0.25
 
 
 def _new_reactor() -> Any:
@@ -79,7 +82,7 @@ class ReactorThread:
 
         self.reactor.callFromThread(begin)
         try:
-            return outcome.result()
+            return _result(outcome)
         except BaseException:
             # Not the call's own error, but a signal that came while it was waited for.
             if not outcome.done():
@@ -108,3 +111,13 @@ class ReactorThread:
             for outcome in self._waiting:
                 if not outcome.done():
                     outcome.set_exception(Closed("the client was closed while this was waited for"))
+
+
+def _result(outcome: Future[T]) -> T:
+    while True:
+        try:
+            return outcome.result(_SLEEP_SECONDS)
+        except NotYet:
+            # May be the call's own error.
+            if outcome.done():
+                return outcome.result()

@@ -6,13 +6,15 @@ import inspect
 import os
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
 from fake_cluster import FakeCluster
+from twisted.internet.defer import Deferred
 
 import hraft.client as hraft
-from hraft.client import Compare, Get, HraftClient, Put
+from hraft.client import Compare, Get, HraftClient, Put, reactor_thread
 from hraft.client.blocking import BlockingClient
 from hraft.client.elections import LeaderElection
 from hraft.client.leases import Lease
@@ -186,3 +188,31 @@ def test_wrong_use(client: BlockingClient) -> None:
     with pytest.raises(hraft.ClientError.__mro__[1]):
         BlockingClient("ftp://a:1")
     assert threads == threading.active_count()
+
+
+def test_no_sleep_is_without_end(client: BlockingClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C that arrives just before a thread goes to sleep does not wake it: it must look by itself. And a call's own
+    TimeoutError is the call's."""
+    sleeps: list[float] = []
+    waiting: Deferred[str] = Deferred()
+
+    class Watched(Future[Any]):
+        def result(self, timeout: float | None = None) -> Any:
+            if not self.done():
+                assert timeout is not None, "a sleep without end"
+                sleeps.append(timeout)
+                if len(sleeps) == 3:
+                    client._thread.reactor.callFromThread(waiting.callback, "done")
+            return super().result(timeout and 0.001)
+
+    async def slow() -> str:
+        return await waiting
+
+    async def late() -> None:
+        raise TimeoutError("the call's own")
+
+    monkeypatch.setattr(reactor_thread, "Future", Watched)
+    assert "done" == client._thread.run(slow)
+    assert len(sleeps) >= 3
+    with pytest.raises(TimeoutError, match="the call's own"):
+        client._thread.run(late)
