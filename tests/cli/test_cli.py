@@ -31,7 +31,6 @@ from hraft.client import (
     Refused,
     Unavailable,
 )
-from hraft.client.errors import LoginNeeded
 
 PAIR = KeyValue(b"a", b"1", 3, 7, 2, None)
 BINARY = KeyValue(b"\xff", b"\x1b[31m\x00", 4, 4, 1, 9)
