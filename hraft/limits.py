@@ -216,7 +216,7 @@ CLIENT_DEADLINE_SECONDS = 30.0
 CLIENT_CONNECT_TIMEOUT_SECONDS = 3.0
 CLIENT_RETRY_FIRST_SECONDS = 0.05
 CLIENT_RETRY_LAST_SECONDS = 1.0
-#: With less time than that a write which is certainly not done is not tried once more: nobody would know what became of it.
+#: With less time than that nothing is tried once more which certainly was not done: nobody would know what became of it, or why.
 CLIENT_LAST_TRY_SECONDS = 1.0
 CLIENT_CONNECTIONS_COUNT = 16
 #: Well below the node's IDLE_CONNECTION_TIMEOUT_SECONDS, or a request goes out on a connection that is just being closed.

@@ -116,7 +116,7 @@ class _Call:
             if self._caller.is_closed:
                 raise Closed("the client is closed")
             remaining = self._deadline - self._caller.seconds()
-            if remaining <= 0 or (self._is_certain and remaining < self._last_try_seconds):
+            if remaining <= 0 or (self._may_give_up and remaining < self._last_try_seconds):
                 raise self._given_up()
             verdict, answer = await self._attempt(min(self._caller.patience.timeout_seconds, remaining))
             if verdict is _Verdict.FINAL and answer is not None:
@@ -128,9 +128,9 @@ class _Call:
             await self._pause(verdict)
 
     @property
-    def _is_certain(self) -> bool:
-        """Whether this is a write that was tried, and is certainly not done."""
-        return self._request.is_write and self._rounds_count > 0 and not self._in_doubt
+    def _may_give_up(self) -> bool:
+        """Whether every node was tried, and nothing is in doubt: one more attempt, cut short, would only hide why it failed."""
+        return self._rounds_count > 0 and not (self._request.is_write and self._in_doubt)
 
     async def _attempt(self, timeout_seconds: float) -> tuple[_Verdict, Answer | None]:
         """Ask one node, and tell the endpoints what came of it."""

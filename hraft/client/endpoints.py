@@ -25,6 +25,8 @@ def parse_endpoint(text: str) -> str:
         raise BadAddress(f"bad endpoint {text[:100]!r}: {str(error)[:100]}; write http://host:port") from error
     if parts.scheme not in ("http", "https"):
         raise BadAddress(f"bad endpoint {text[:100]!r}: write http://host:port or https://host:port")
+    if not parts.netloc:
+        raise BadAddress(f"bad endpoint {text[:100]!r}: the host is missing: write http://host:port")
     if parts.path not in ("", "/") or parts.query or parts.fragment or "@" in parts.netloc:
         raise BadAddress(f"bad endpoint {text[:100]!r}: write the scheme, host and port alone: http://host:port")
     has_port = not parts.netloc.endswith("]") and ":" in parts.netloc

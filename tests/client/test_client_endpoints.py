@@ -8,7 +8,7 @@ from hraft.client.endpoints import EndpointList, parse_endpoint
 from hraft.errors import BadAddress
 
 #: What Python's own reader of URLs answers with a ValueError.
-NO_URLS = ("[::1", "http://[::1:80", "http://1]:80", "http://[x]:80", "http://a\u2100b:80", "[" * 5000)
+NO_URLS = ("[::1", "http://[::1:80", "http://1]:80", "http://[x]:80", "http://a\u2100b:80", "http://", "[" * 5000)
 
 
 class EndpointTests(TestCase):
