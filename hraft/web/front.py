@@ -95,7 +95,6 @@ class Front(protocol.Protocol):
     def connectionMade(self) -> None:
         if ITCPTransport.providedBy(self.transport):
             self.transport.setTcpNoDelay(True)
-        self._requests.peer = address_of(self.transport.getPeer())
         self.transport.registerProducer(self, True)
         self._site.opened(self)
         self._wait_for_client()
@@ -135,6 +134,9 @@ class Front(protocol.Protocol):
         if self._channel is not None:
             self._channel.dataReceived(data)
             return
+        if not self._has_asked:
+            # Through a `haproxy:` endpoint it is known as soon as something comes, and not before.
+            self._requests.peer = address_of(self.transport.getPeer())
         self._requests.add(data)
         self._go_on()
 

@@ -146,6 +146,14 @@ ACCESS = (
         unseen=_NO_WEB,
     ),
     bug(
+        "O8t",
+        "whoever comes through a proxy is taken for the same",
+        "web/front",
+        "        if not self._has_asked:\n",
+        "        if False:\n",
+        unseen=_NO_WEB,
+    ),
+    bug(
         "O9a",
         "any Host will do",
         "web/hosts",

@@ -7,7 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.error import ConnectionDone
+from twisted.internet.testing import StringTransport
+from twisted.protocols.haproxy._wrapper import HAProxyWrappingFactory
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from users_doubles import EVERYBODY, USERS, GuardedSite
 from web_doubles import HAS_FRONT
@@ -105,6 +110,19 @@ class RefusalTests(SynchronousTestCase):
             reply = site.ask("GET", "/key/a", **wrong)
             self.assertEqual((429, "6", "too_many_logins"), (reply.status, reply.headers["retry-after"], reply.json()["code"]))
             self.assertEqual(200, site.ask("GET", "/livez").status)
+
+    def test_who_comes_through_a_proxy(self) -> None:
+        """Is counted as who he is, where --haddr is a haproxy: endpoint: one client behind it must not lock out all others."""
+        for has_front in WAYS:
+            site, peers = GuardedSite(has_front), []
+            self.patch(site.logins, "user_of", lambda header, address, peers=peers: peers.append(address) or USERS["reader"])
+            transport = StringTransport(peerAddress=IPv4Address("TCP", "127.0.0.1", 5))
+            connection = HAProxyWrappingFactory(site.served.site).buildProtocol(transport.getPeer())
+            connection.makeConnection(transport)
+            connection.dataReceived(b"PROXY TCP4 203.0.113.7 10.0.0.1 1234 80\r\n")
+            connection.dataReceived(b"GET /key/a HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            self.assertEqual(["203.0.113.7"], peers)
+            connection.connectionLost(Failure(ConnectionDone()))
 
     def test_a_route_without_a_permission(self) -> None:
         """Nobody's, the admin's neither, until somebody has thought of it."""
