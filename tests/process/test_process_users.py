@@ -77,6 +77,8 @@ def _follow(line: str, shell: Shell, first: Node) -> None:
     if line.startswith("twist"):
         if "--join" not in line:
             first.start().wait_until_started()
+            # It is ready a heartbeat later, which the page's reader does not type faster than.
+            wait_until(lambda: first.ask("GET", "/readyz").status == 200, "the node is ready")
         return
     command, _, expected = line.partition(" # ")
     command = command.rstrip().replace("localhost:11000", first.http_address)
