@@ -118,11 +118,18 @@ class Joining:
 
     def _check_not_wiped(self, node_id: str, empty_log: bool | None) -> None:
         """Refuse a voter that has forgotten its promises (Section 3.8): it could elect one who lacks committed entries (D19)."""
-        is_wiped = empty_log or node_id in self._node.forgetful_peers
-        if is_wiped and self._node.configuration.is_voter(node_id):
+        if not self._node.configuration.is_voter(node_id):
+            return
+        if empty_log:
             raise ChangeRefused(
                 f"{node_id!r} is a voter of this cluster, but its log is empty: its disk was wiped or its data directory is "
                 "another one. Remove it from the cluster and join under a new id"
+            )
+        if node_id in self._node.forgetful_peers:
+            # A late answer may say so wrongly, until the next: no reason to end a voter, who may be needed.
+            raise _not_now(
+                f"the log of {node_id!r} ends before what it had acknowledged; if that stays so, its disk has lost something: "
+                "remove it from the cluster, and join under a new id"
             )
 
     def _role_of(self, joiner: _Joiner) -> str | None:
