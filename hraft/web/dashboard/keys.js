@@ -36,6 +36,7 @@ export class Keys {
   constructor(open) {
     this.open = open;
     this.prefix = '';
+    this.asked = 0;
     byId('find').addEventListener('submit', (event) => {
       event.preventDefault();
       this.prefix = byId('prefix').value;
@@ -51,14 +52,17 @@ export class Keys {
   }
 
   async load(after = null) {
+    // Of several that are under way, only the last is of interest, whichever is answered last.
+    const turn = ++this.asked;
     const query = `prefix=${encodeURIComponent(this.prefix)}&limit=${PAGE_COUNT}&keys_only`;
     let page;
     try {
       page = await ask(`/v1/kv?${query}${after ? `&after=${inQuery(after)}` : ''}`);
     } catch (error) {
-      this.note(`The keys could not be read: ${error.message}.`);
+      if (turn === this.asked) this.note(`The keys could not be read: ${error.message}.`);
       return;
     }
+    if (turn !== this.asked) return;
     this.after = after;
     const hasNext = page.next != null || page.next_base64 !== undefined;
     this.next = hasNext ? { key: page.next ?? undefined, key_base64: page.next_base64 } : null;
