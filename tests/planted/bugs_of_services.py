@@ -220,8 +220,15 @@ MEMBERS = (
         "D19g",
         "a voter that lost its disk is told that it is in",
         "service/joining",
-        "        is_wiped = empty_log or ",
-        "        is_wiped = ",
+        "        if empty_log:\n",
+        "        if False:\n",
+    ),
+    bug(
+        "D20a",
+        "a voter that asks is refused for good for a late answer of its own",
+        "service/joining",
+        "            raise _not_now(\n                f\"the log of",
+        "            raise ChangeRefused(\n                f\"the log of",
     ),
     bug(
         "M8",
