@@ -18,6 +18,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from threading import Event, Thread
 from typing import NamedTuple
 
@@ -62,6 +63,8 @@ def million(cluster: Cluster, arguments: argparse.Namespace) -> None:
             node.start()
         for node in nodes:
             wait_until(node.is_started, f"{node.name} has started", PATIENCE_SECONDS)
+            # Started is who knows a leader. It may still have all of its log to apply, and writes wait behind that.
+            wait_until(partial(_is_ready, node), f"{node.name} has applied its log", PATIENCE_SECONDS)
         _in_turn("snapshots all the time", cluster, empty, arguments)
         print(f"snapshots that were whole by then: {[node.log_of_process().count('took a snapshot') for node in nodes]}")
         for node in nodes:
@@ -69,6 +72,10 @@ def million(cluster: Cluster, arguments: argparse.Namespace) -> None:
         _catch_up(cluster, empty, last_key, arguments)
     finally:
         empty.close()
+
+
+def _is_ready(node: Node) -> bool:
+    return node.ask("GET", "/readyz").status == 200
 
 
 def _is_writing(node: Node) -> bool:
