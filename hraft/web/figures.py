@@ -1,4 +1,4 @@
-"""All that a node can say of itself in figures, as one document for /metrics and the dashboard, so that they cannot differ.
+"""All that a node can say of itself in figures, as one document for /metrics. The dashboard's is `hraft.web.dashboard.pulse`.
 
 Costs the same however large the store is. Everything that is counted is since the start of the process.
 """

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred, maybeDeferred
+from held_thread import HeldThread
+from twisted.internet.defer import maybeDeferred
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent, globalLogPublisher
 from twisted.python.failure import Failure
@@ -30,29 +30,11 @@ def basic(user: str, password: str) -> bytes:
 RIGHT = basic("ada", "sesame:x")
 
 
-class SlowThread:
-    """Does what it was given when it is told to."""
-
-    def __init__(self) -> None:
-        self.jobs: list[tuple[Callable[..., Any], tuple[Any, ...], Deferred[Any]]] = []
-
-    def __call__(self, function: Callable[..., Any], *arguments: Any) -> Deferred[Any]:
-        answer: Deferred[Any] = Deferred()
-        self.jobs.append((function, arguments, answer))
-        return answer
-
-    def work(self) -> int:
-        jobs, self.jobs = self.jobs, []
-        for function, arguments, answer in jobs:
-            maybeDeferred(function, *arguments).chainDeferred(answer)
-        return len(jobs)
-
-
 class LoginTests(SynchronousTestCase):
     """Of one node."""
 
     def setUp(self) -> None:
-        self.clock, self.thread = Clock(), SlowThread()
+        self.clock, self.thread = Clock(), HeldThread()
         self.logins = Logins({"ada": ADA, "bob": BOB}, self.thread, self.clock.seconds)
         self.told: list[LogEvent] = []
         globalLogPublisher.addObserver(self.told.append)

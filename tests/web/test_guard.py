@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable
 from typing import Any
 
 import pytest
+from held_thread import HeldThread
 from twisted.internet.address import IPv4Address
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import maybeDeferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import StringTransport
 from twisted.protocols.haproxy._wrapper import HAProxyWrappingFactory
@@ -27,23 +27,6 @@ from hraft.web.guard import Guard
 from hraft.web.hosts import Hosts
 
 WAYS = (True, False) if HAS_FRONT else (False,)
-
-
-class SlowHash:
-    """Passwords are looked at when the test says so."""
-
-    def __init__(self) -> None:
-        self.jobs: list[tuple[Callable[..., Any], tuple[Any, ...], Deferred[Any]]] = []
-
-    def __call__(self, function: Callable[..., Any], *arguments: Any) -> Deferred[Any]:
-        answer: Deferred[Any] = Deferred()
-        self.jobs.append((function, arguments, answer))
-        return answer
-
-    def work(self) -> None:
-        jobs, self.jobs = self.jobs, []
-        for function, arguments, answer in jobs:
-            maybeDeferred(function, *arguments).chainDeferred(answer)
 
 
 class RefusalTests(SynchronousTestCase):
@@ -138,7 +121,7 @@ class WaitingTests(SynchronousTestCase):
     def test_other_requests_do_not_wait(self) -> None:
         """For somebody else's hash; and the one who does is answered in the end, with what it asked before."""
         for has_front in WAYS:
-            slow = SlowHash()
+            slow = HeldThread()
             site = GuardedSite(has_front, run_in_thread=slow)
             waiting = [site.begin("GET", "/key/web/a", None, "admin"), site.begin("GET", "/v1/watch?since=0", None, "admin")]
             self.assertEqual(200, site.ask("GET", "/key/web/a", None, "writer").status)
@@ -154,7 +137,7 @@ class WaitingTests(SynchronousTestCase):
     def test_who_hangs_up_meanwhile(self) -> None:
         """Is not answered, and nothing is done for it."""
         for has_front in WAYS:
-            slow = SlowHash()
+            slow = HeldThread()
             site = GuardedSite(has_front, run_in_thread=slow)
             for target in ("/v1/kv/web/a", "/v1/watch"):
                 site.begin("DELETE" if "kv" in target else "GET", target, None, "admin").hang_up()
