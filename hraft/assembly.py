@@ -6,9 +6,7 @@ the order in which they start and stop.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -16,36 +14,27 @@ from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, fail, maybeDeferred
 from twisted.logger import Logger
 
-from hraft import __version__
 from hraft.access import Access
 from hraft.admission import ask_over_http, ask_while
 from hraft.coming_in import ComingIn
-from hraft.counting import DiskTally
 from hraft.endpoints import Listener, listen
-from hraft.errors import BadAddress, DirectoryUnusable, HraftError, PortUnusable, ProposalDropped, ReadFailed
-from hraft.interfaces import PeerIdentity, Precautions, StateMachine, Storage
-from hraft.kv.commands import frees_room
+from hraft.errors import BadAddress, HraftError, PortUnusable, ProposalDropped, ReadFailed
+from hraft.interfaces import StateMachine
 from hraft.kv.store import KeyValueStore
 from hraft.leases import LeaseClock
 from hraft.leaving import leave
 from hraft.node_certificates import NodeCertificates
-from hraft.peers.transport import AmpTransport
-from hraft.process import OneThread, end_at_once, files_count, use_monotonic_time
+from hraft.node_disk import NodeDisk
+from hraft.node_wiring import NodeThreads, NodeWiring
+from hraft.process import end_at_once, files_count, use_monotonic_time
 from hraft.reactor_stalls import ReactorStalls
 from hraft.scheduled_backups import ScheduledBackups
 from hraft.service import Applied, NodeService
 from hraft.settings import NodeSettings
-from hraft.storage.directory import DataDirectory, Identity
-from hraft.storage.durable import DurableStorage
-from hraft.storage.files import LocalFileSystem, disk_use
-from hraft.storage.memory import MemoryStorage
-from hraft.unhurried import unhurried
+from hraft.storage.directory import Identity
 from hraft.waiting_room import RaftPort, WaitingRoom
-from hraft.web.figures import Figures
 from hraft.web.guard import Guard
-from hraft.web.routes import node_api
 from hraft.web.site import HttpSite, connections_count
-from hraft.web.tally import HttpTally
 
 #: How long the web may take to deliver its last answers when the node stops.
 DRAIN_TIMEOUT_SECONDS = 1.0
@@ -79,20 +68,20 @@ class HraftService(Service):
         #: How long the reactor is held up while this service runs.
         self.stalls = ReactorStalls(reactor)
         self._reactor = reactor
-        self._state_machine = KeyValueStore() if state_machine is None else state_machine
         self._halt = halt
-        self._directory = DataDirectory(settings.directory) if settings.directory is not None else None
+        self._disk = NodeDisk(settings.directory, reactor.seconds)
         self._node_id = settings.node_id or settings.raft_address
-        self._disk_tally = DiskTally(reactor.seconds)
         self._waiting_room = WaitingRoom()
         self._site = HttpSite(self._waiting_room, reactor, connections_count(files_count(reactor)))
         self._raft_port = RaftPort()
         self._listeners: list[Listener] = []
-        self._threads = tuple(OneThread(reactor, name) for name in ("writer", "snapshots", "transfers", "backups"))
+        self._threads = NodeThreads(reactor)
         self._coming_in: Deferred[None] | None = None
+        machine = KeyValueStore() if state_machine is None else state_machine
+        self._wiring = NodeWiring(reactor, settings, machine, self._disk, self._threads, self.certificates, self.stalls)
         self._access = Access(reactor, settings)
         self._guard: Guard | None = None
-        self._backups = ScheduledBackups(reactor, settings.backups, lambda: self.node, self._threads[-1])
+        self._backups = ScheduledBackups(reactor, settings.backups, lambda: self.node, self._threads.backups)
 
     # --- what an application asks ----------------------------------------------------------------
 
@@ -127,14 +116,16 @@ class HraftService(Service):
         try:
             self.certificates.open()
             self._guard = self._access.open()
-            identity = self._open_directory()
+            identity = self._disk.open(self.settings.node_id)
             self._listen()
-            is_founding = self._directory is not None and self._directory.is_founding
             if identity is not None:
-                self._start_node(identity.cluster_id, bootstrap=is_founding)
-            elif is_founding or not self.settings.join_targets:
+                # A node that was not given an id has the one that it had before.
+                self._node_id = identity.node_id
+                node = self._start_node(identity.cluster_id, bootstrap=self._disk.is_founding)
+                if node.has_empty_log and not self.settings.join_targets:
+                    self._disk.refuse_lost_log(identity.cluster_id)
+            elif self._disk.is_founding or not self.settings.join_targets:
                 self._found()
-            self._refuse_a_forgotten_start()
         except BaseException:
             self._let_go()
             raise
@@ -150,16 +141,6 @@ class HraftService(Service):
         self.certificates.start()
         self.stalls.start()
 
-    def _open_directory(self) -> Identity | None:
-        """Whose the directory is: this node's, or nobody's yet. A node that was not given an id has the one it had before."""
-        if self._directory is None:
-            return None
-        self._directory.open(self.settings.node_id)
-        identity = self._directory.identity
-        if identity is not None:
-            self._node_id = identity.node_id
-        return identity
-
     def _listen(self) -> None:
         for option, where, factory in (
             ("--haddr", self.settings.http_listening, self.certificates.under_http(self._site)),
@@ -170,108 +151,33 @@ class HraftService(Service):
             except (PortUnusable, BadAddress) as error:
                 raise type(error)(f"{option}: {error}") from error
 
-    def _remember(self, cluster_id: str) -> str:
-        """Durably, before anything is said or done in the cluster's name."""
-        if self._directory is not None:
-            self._directory.remember(Identity(cluster_id, self._node_id))
-        return cluster_id
-
-    def _start_node(self, cluster_id: str, bootstrap: bool) -> None:
-        """Blocks while the log is read. Raises what recovery raises."""
-        settings, chance = self.settings, random.Random()
-        transport = AmpTransport(
-            self._reactor,
-            PeerIdentity(cluster_id, self._node_id, settings.http_address),
-            self.certificates.peer_endpoint,
-            chance.random,
-        )
-        writer, snapshots, transfers, _ = self._threads
-        node = NodeService(
-            clock=self._reactor,
-            node_id=self._node_id,
-            cluster_id=cluster_id,
-            raft_address=settings.raft_address,
-            http_address=settings.http_address,
-            storage=self._storage(cluster_id),
-            transport=transport,
-            state_machine=self._state_machine,
-            run_in_writer=writer,
-            run_in_background=snapshots,
-            run_in_transfers=transfers,
-            choose=chance.randint,
-            halt=self._halt,
-            bootstrap=bootstrap,
-            timing=settings.timing,
-            snapshot_policy=settings.snapshot_policy,
-            precautions=self._precautions(),
-            removed_index=None if self._directory is None else self._directory.removed_index,
-            when_removed=self._was_removed,
-        )
-        if isinstance(self._state_machine, KeyValueStore):
-            self.leases = LeaseClock(self._reactor, node)
-        node.startService()
-        if self._directory is not None:
-            self._directory.forget_founding()
-        self.node = node
-        self._raft_port.open(transport.factory)
-        tally = HttpTally(self._reactor.seconds)
-        disk, ends = self._disk_tally if self._directory else None, self.certificates.live
-        figures = Figures(node, tally, self._site, disk, transport, self.stalls, ends)
-        forward, backups = settings.forward, self._backups.status
-        self._site.serve(node_api(node, forward, self.leases, node.age_seconds, backups, self._guard, tally, figures))
+    def _start_node(self, cluster_id: str, bootstrap: bool) -> NodeService:
+        """This node is of that cluster from now on. Blocks while the log is read. Raises what recovery raises."""
+        self._disk.remember(Identity(cluster_id, self._node_id))
+        wired = self._wiring.node(cluster_id, self._node_id, bootstrap, self._halt, self._was_removed)
+        wired.node.startService()
+        self._disk.forget_founding()
+        self.node, self.leases = wired.node, wired.leases
+        self._raft_port.open(wired.transport.factory)
+        self._site.serve(self._wiring.api(wired, self._guard, self._backups.status, self._site))
+        return wired.node
 
     def _was_removed(self, index: int) -> None:
-        """Also a later start must know, or is told again where a full disk was why; and those who watch must look elsewhere."""
-        if self._directory is not None and self._directory.removed_index is None:
-            try:
-                self._directory.remember_removal(index)
-            except HraftError as error:
-                _log.warn("{node}: could not remember its removal: {reason}", node=self._node_id, reason=str(error))
+        """A later start must know, and those who watch must look elsewhere."""
+        self._disk.remember_removal(index)
         self._site.end_streams()
-
-    def _precautions(self) -> Precautions:
-        directory, settings = self._directory, self.settings
-        return Precautions(
-            reap_after_seconds=settings.members.reap_after_seconds,
-            check_interval_seconds=settings.check_interval_seconds or None,
-            disk_reserve_bytes=settings.disk_reserve_bytes,
-            release=__version__,
-            disk_use=None if directory is None else partial(disk_use, directory.path),
-            frees_room=frees_room if isinstance(self._state_machine, KeyValueStore) else lambda command: False,
-        )
-
-    def _storage(self, cluster_id: str) -> Storage:
-        if self._directory is None:
-            return MemoryStorage(cluster_id)
-        return DurableStorage(LocalFileSystem(self._disk_tally), self._directory.path, cluster_id, pace=unhurried)
-
-    def _refuse_a_forgotten_start(self) -> None:
-        """An identity without a log: this node was stopped between its first two writes, or somebody removed its log.
-
-        Whether it had promised anything, only the cluster can know.
-        """
-        if self.node is not None and self.node.has_empty_log and not self.settings.join_targets:
-            assert self._directory is not None
-            raise DirectoryUnusable(
-                f"{self._directory.path} belongs to cluster {self.node.cluster_id} but has no log: say --join to be taken in "
-                f"(again); or, if no such cluster was ever used, remove the directory to begin a new one"
-            )
 
     # --- coming in -------------------------------------------------------------------------------
 
     def _enter(self, cluster_id: str) -> NodeService:
-        """This node is of that cluster from now on; whether a member, the cluster decides."""
-        self._start_node(self._remember(cluster_id), bootstrap=False)
-        assert self.node is not None
-        return self.node
+        """Whether it is a member there, the cluster decides."""
+        return self._start_node(cluster_id, bootstrap=False)
 
     def _found(self) -> NodeService:
         """Begin a cluster with this node as its only voter. Whatever stops it on the way, a later start goes on."""
-        if self._directory is not None and self.settings.members.expected_count is not None:
-            self._directory.remember_founding()
-        self._start_node(self._remember(uuid4().hex), bootstrap=True)
-        assert self.node is not None
-        return self.node
+        if self.settings.members.expected_count is not None:
+            self._disk.remember_founding()
+        return self._start_node(uuid4().hex, bootstrap=True)
 
     def _has_come_in(self, _: None) -> None:
         self.is_started = True
@@ -314,7 +220,5 @@ class HraftService(Service):
         self._access.close()
         for listener in self._listeners:
             listener.stop()
-        for thread in self._threads:
-            thread.stop()
-        if self._directory is not None:
-            self._directory.close()
+        self._threads.stop()
+        self._disk.close()

@@ -27,15 +27,14 @@ class AssemblyTests(TestCase):
     def test_it_is_removed_because_its_disk_is_full(self) -> None:
         """What cannot be written down is told again at the next start; it is no reason to end the process with a failure."""
         service = HraftService(MemoryReactorClock(), parse(self.path))
-        directory = service._directory
-        assert directory is not None
-        directory.open()
-        self.addCleanup(directory.close)
+        disk = service._disk
+        disk.open(None)
+        self.addCleanup(disk.close)
         with patch.object(LocalFileSystem, "create", side_effect=OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))):
             service._was_removed(17)
-        self.assertIsNone(directory.removed_index)
+        self.assertIsNone(disk.removed_index)
         service._was_removed(17)
-        self.assertEqual(17, directory.removed_index)
+        self.assertEqual(17, disk.removed_index)
 
     @pytest.mark.scenario("O13")
     def test_it_is_stopped_while_it_asks_its_way_in(self) -> None:

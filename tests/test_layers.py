@@ -61,10 +61,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "access": {"addresses", "auth", "credentials", "process", "settings", "web"},
     "waiting_room": {"founding", "service", "web"},
     "scheduled_backups": {*SHAPES, "storage", "service", "settings"},
+    "node_disk": {*SHAPES, "counting", "storage", "unhurried"},
+    "node_wiring": {
+        *{*SHAPES, "__init__", "kv", "leases", "node_certificates", "node_disk", "peers", "process", "reactor_stalls"},
+        *{"service", "settings", "web"},
+    },
     "assembly": {
-        *{*SHAPES, "codec", "kv", "storage", "peers", "service", "leases", "web"},
-        *{"addresses", "endpoints", "process", "settings", "coming_in", "leaving", "waiting_room", "scheduled_backups"},
-        *{"admission", "access", "node_certificates", "counting", "__init__", "reactor_stalls", "unhurried"},
+        *{*SHAPES, "kv", "storage", "service", "leases", "web", "endpoints", "process", "settings", "admission", "access"},
+        *{"coming_in", "leaving", "waiting_room", "scheduled_backups", "reactor_stalls"},
+        *{"node_certificates", "node_disk", "node_wiring"},
     },
     "supervisor": set(),
     "tap": {*BASE, "options", "process", "log_file", "assembly", "supervisor"},
