@@ -24,6 +24,6 @@ async def change_anywhere(running: Running, request: ForwardChange) -> ChangeOut
         except (NotLeader, PeerUnreachable):
             if not tries_left or running.loop.is_stopped:
                 raise
-        await running.until(lambda: False, _PAUSE_SECONDS)
-        await running.until(lambda: running.leader_id is not None, _LEADERLESS_SECONDS)
+        await running.milestones.until(lambda: False, _PAUSE_SECONDS)
+        await running.milestones.until(lambda: running.leader_id is not None, _LEADERLESS_SECONDS)
     raise AssertionError("the last try returns or raises")

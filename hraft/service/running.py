@@ -31,6 +31,7 @@ from hraft.service.events import Events
 from hraft.service.forwarding import Forwarding, as_read_failure
 from hraft.service.joining import Joining
 from hraft.service.loop import Loop
+from hraft.service.milestones import Milestones
 from hraft.service.observers import Observers
 from hraft.service.proposals import Applied, Proposals
 from hraft.service.reads import WaitingReads
@@ -82,6 +83,7 @@ class Running:
         self.reads.applied(self.applying.applied_id.index)
         self.contact = Contact(clock, node, timing)
         self.loop = Loop(clock, node, timing, transport, self.saves, self.applying, self, events, halt)
+        self.milestones = Milestones(clock, lambda: self.loop.is_stopped)
         self.compaction = Compaction(
             clock, node, storage, self.applying, around.snapshot_policy, background, writer, halt, events
         )
@@ -92,14 +94,13 @@ class Running:
             clock, node, node_id, storage, transport, transfers, self.loop.receive, lambda: self.saves.in_flight, halt, events
         )
         self.joining = Joining(clock, node, transport, around.cluster_id, self.loop.wake)
-        self.changing = Changing(node, self.loop, timing, self.until)
+        self.changing = Changing(node, self.loop, timing, self.milestones.until)
         self.forwarding = Forwarding(lambda: self.leader_id, node_id, transport, decode_result)
         self.removal = Removal(node_id, node, self.applying, transport, removed)
         self.reaping = Reaping(clock, node, self.loop, timing, precautions.reap_after_seconds, events)
         self.comparing = Comparing(around, node, self.applying, alarms)
         self._configuration: Configuration | None = None
         self._leading_term: int | None = None
-        self._waiting: list[tuple[Callable[[], bool], float, Deferred[bool]]] = []
 
     def start(self, request: Callable[[str, Request], Deferred[Any]]) -> None:
         """Open to the network and begin to count time."""
@@ -187,7 +188,7 @@ class Running:
             self._follow_configuration()
         self.receiving.turned()
         self.joining.changed()
-        self._look_at_waiting()
+        self.milestones.look()
 
     def ticked(self) -> None:
         """End what took too long. No client has a timer of its own."""
@@ -203,7 +204,7 @@ class Running:
         self.compaction.consider()
         self.comparing.tick()
         self._events.forgetful(self.node.forgetful_peers)
-        self._look_at_waiting()
+        self.milestones.look()
 
     def saved(self, save: Save) -> None:
         self.receiving.saved(save)
@@ -223,7 +224,7 @@ class Running:
         self._tell_leading()
         self.reads.applied(self.applying.applied_id.index)
         self.compaction.consider()
-        self._look_at_waiting()
+        self.milestones.look()
         self._observers.applied()
         self.removal.applied()
 
@@ -253,13 +254,6 @@ class Running:
 
     # --- waiting and stopping --------------------------------------------------------------------
 
-    def until(self, holds: Callable[[], bool], timeout_seconds: float) -> Deferred[bool]:
-        """Fires with True once `holds`, with False when the time is over or the node has stopped."""
-        waiter: Deferred[bool] = Deferred()
-        self._waiting.append((holds, self._clock.seconds() + timeout_seconds, waiter))
-        self._look_at_waiting()
-        return waiter
-
     def when_member(self, as_learner: bool) -> Deferred[None]:
         """Fires once a configuration in which this node is a voter, or where that will do a learner, is applied."""
         member: Deferred[None] = Deferred()
@@ -272,20 +266,8 @@ class Running:
             configuration = self.applying.configuration
             return configuration.is_voter(self._node_id) or (as_learner and configuration.is_member(self._node_id))
 
-        self.until(is_member, float("inf")).addCallback(looked)
+        self.milestones.until(is_member).addCallback(looked)
         return member
-
-    def _look_at_waiting(self) -> None:
-        if not self._waiting:
-            return
-        now, waiting, self._waiting = self._clock.seconds(), self._waiting, []
-        for holds, deadline, waiter in waiting:
-            if holds():
-                waiter.callback(True)
-            elif self.loop.is_stopped or now >= deadline:
-                waiter.callback(False)
-            else:
-                self._waiting.append((holds, deadline, waiter))
 
     def retire(self, reason: str) -> None:
         """This node is no member any more: tell everybody who waits, and speak with nobody."""
@@ -301,7 +283,7 @@ class Running:
         self.compaction.stop()
         self.comparing.stop()
         self._observers.leading(None)
-        self._look_at_waiting()
+        self.milestones.look()
 
     def stop(self, reason: str) -> None:
         """Do nothing more, and tell everybody who waits."""

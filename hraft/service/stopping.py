@@ -21,7 +21,7 @@ async def stop(around: Surroundings, running: Running, events: Events) -> None:
     events.stopping()
     election_timeout_seconds = around.timing.tick_seconds * around.timing.election_timeout_ticks
     if not running.loop.is_stopped:
-        await running.until(lambda: len(running.proposals) == 0, election_timeout_seconds)
+        await running.milestones.until(lambda: len(running.proposals) == 0, election_timeout_seconds)
         await _hand_over(running, around.node_id, 2 * election_timeout_seconds)
     running.stop("this node stopped; what becomes of it is up to the others")
     await _in_time(around.clock, events, "closing the connections", maybeDeferred(around.transport.stop))
@@ -39,7 +39,7 @@ async def _hand_over(running: Running, node_id: str, timeout_seconds: float) -> 
     except (NotLeader, ChangeRefused):
         return  # Nobody is there to take over (T6).
     running.loop.wake()
-    await running.until(lambda: node.role is not Role.LEADER and node.leader_id is not None, timeout_seconds)
+    await running.milestones.until(lambda: node.role is not Role.LEADER and node.leader_id is not None, timeout_seconds)
 
 
 async def _in_time(clock: IReactorTime, events: Events, what: str, deferred: Deferred[Any]) -> None:

@@ -23,7 +23,7 @@ from hraft.service.alarms import ADVICE
 from hraft.web.answers import Answer, headers_of
 from hraft.web.api import Route
 from hraft.web.asked import Asked
-from hraft.web.figures import HistogramFigures, NodeFigures, PeerFigures
+from hraft.web.node_figures import HistogramFigures, NodeFigures, PeerFigures
 from hraft.web.parameters import Wants
 from hraft.web.permissions import ANY_USER
 

@@ -16,7 +16,7 @@ from hraft.kv.store import KeyValueStore
 from hraft.web.api import Api, Route
 from hraft.web.cluster import ClusterApi
 from hraft.web.dashboard.page import PageApi
-from hraft.web.figures import Figures, NodeFigures
+from hraft.web.figures import Figures
 from hraft.web.guard import Guard
 from hraft.web.health import HealthApi
 from hraft.web.keys import KeyApi
@@ -26,6 +26,7 @@ from hraft.web.listing import ListingApi
 from hraft.web.members import MemberApi
 from hraft.web.metrics import MetricsApi
 from hraft.web.node import Node
+from hraft.web.node_figures import NodeFigures
 from hraft.web.openapi import OpenApi
 from hraft.web.reads import Reads
 from hraft.web.sessions import SessionApi

@@ -22,7 +22,7 @@ export class Overview {
     this.members = [];
   }
 
-  figures({ cluster, node, disk, writes_per_second: writes, write_ms: write, agreement_ms: agreement }) {
+  figures({ cluster, node, writes_per_second: writes, write_ms: write, agreement_ms: agreement }) {
     this.members = cluster.members;
     this.me = node.me.id;
     say(byId('node-id'), node.me.id);
@@ -31,7 +31,7 @@ export class Overview {
     say(byId('cluster-id'), cluster.cluster_id);
     this.leader(cluster, node);
     this.numbers(node, writes, write, agreement);
-    this.disk(node, disk);
+    this.disk(node, node.disk);
     this.table(cluster);
     this.alarm(cluster.alarms ?? []);
   }

@@ -13,17 +13,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from hraft.counting import Histogram
-from hraft.kv.store import KeyValueStore
 from hraft.web.node import Node
 from hraft.web.status import ClusterDocument, cluster_document, store_document
-
-
-class DiskDocument(msgspec.Struct):
-    """As of the last look at it; null where there is none, or it has not been looked at."""
-
-    log_bytes: int
-    snapshots_bytes: int
-    free_bytes: int
 
 
 class PulseDocument(msgspec.Struct):
@@ -34,7 +25,6 @@ class PulseDocument(msgspec.Struct):
 
     cluster: ClusterDocument
     node: dict[str, Any]
-    disk: DiskDocument | None
     writes_per_second: float | None
     write_ms: float | None
     agreement_ms: float | None
@@ -63,27 +53,23 @@ class Pulse:
         age_ms = None if age_seconds is None else int(age_seconds * 1000) + 1
         agreement_ms = self._agreement_ms if self._asked_at is None else None
         self._ask()
+        document = store_document(node, age_ms)
         return PulseDocument(
             cluster=cluster_document(node),
-            node=store_document(node, age_ms),
-            disk=self._disk(),
-            writes_per_second=self._writes_per_second(),
+            node=document,
+            writes_per_second=self._writes_per_second(document.get("revision")),
             write_ms=self._write_ms(),
             agreement_ms=agreement_ms,
         )
 
-    def _disk(self) -> DiskDocument | None:
-        use = self._node.counts().disk
-        return None if use is None else DiskDocument(use.log_bytes, use.snapshots_bytes, use.free_bytes)
-
-    def _writes_per_second(self) -> float | None:
-        store, now = self._node.state_machine, self._clock.seconds()
-        if not isinstance(store, KeyValueStore):
+    def _writes_per_second(self, revision: object) -> float | None:
+        if not isinstance(revision, int):
             return None
-        before, self._counted = self._counted, (store.revision, now)
+        now = self._clock.seconds()
+        before, self._counted = self._counted, (revision, now)
         if before is None or now <= before[1]:
             return None
-        return round(max(0, store.revision - before[0]) / (now - before[1]), 1)
+        return round(max(0, revision - before[0]) / (now - before[1]), 1)
 
     def _write_ms(self) -> float | None:
         before, self._answered = self._answered, (self._writes.count, self._writes.sum)
