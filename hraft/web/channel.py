@@ -20,6 +20,8 @@ from hraft import limits
 from hraft.web.bodies import too_large
 from hraft.web.problems import NOT_DONE, Problem, retry_later
 
+STOPPING = retry_later("stopping", "this node is stopping; ask another one", outcome=NOT_DONE)
+
 
 class BoundedRequest(Request):
     """A request whose body stays under the limit also when its length was not told beforehand."""
@@ -61,7 +63,7 @@ class Channel(HTTPChannel):
         self._later: IDelayedCall | None = None
         #: The client is asked for nothing more: what it still sends is forgotten.
         self._is_done = False
-        #: Why this client is not served at all, if so.
+        #: Why this client is not served at all, if so: it is told when it connects, or when it asks.
         self.refusal: Problem | None = None
         self.has_asked = False
         self._turn_began_seconds = 0.0
@@ -117,14 +119,20 @@ class Channel(HTTPChannel):
         if self._is_receiving:
             self._start_timer(max(0.0, seconds_left), self.too_slow)
 
-    def finish(self) -> None:
-        """Answer what is in hand, then close: the node is stopping."""
+    def finish(self, is_fresh: bool) -> None:
+        """Answer what is in hand, then close: the node is stopping.
+
+        The request of a client that `is_fresh` is very likely on its way, and would meet a closed connection: it is awaited.
+        """
         if self._is_handling:
             self.persistent = False
             for request in self.requests:
                 request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
         elif self._is_receiving:
-            self.refuse(retry_later("stopping", "this node is stopping; ask another one", outcome=NOT_DONE))
+            self.refuse(STOPPING)
+        elif is_fresh and not self._is_done:
+            self.refusal = STOPPING
+            self._start_timer(limits.HTTP_GRACE_SECONDS, self.loseConnection)
         elif not self._is_done:
             self.loseConnection()
 
@@ -132,6 +140,9 @@ class Channel(HTTPChannel):
 
     def dataReceived(self, data: bytes) -> None:
         if self._is_done:
+            return
+        if self.refusal is not None:
+            self.refuse(self.refusal)
             return
         if not self._busyReceiving:
             self._served_count = 0

@@ -109,12 +109,12 @@ class Front(protocol.Protocol):
             waiting.cancel()
         self._site.closed(self)
 
-    def finish(self) -> None:
+    def finish(self, is_fresh: bool) -> None:
         """Answer what is in hand, then close: the node is stopping."""
         if self._in_hand is not None:
             self._is_last = True
         else:
-            self._hand_over().finish()
+            self._hand_over().finish(is_fresh)
 
     def refuse(self, problem: Problem) -> None:
         """Say why nothing of what the client has sent since its last answer is done, and close."""

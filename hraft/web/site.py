@@ -17,7 +17,7 @@ from twisted.web.server import Site
 from hraft import limits
 from hraft.kv.store import KeyValueStore
 from hraft.web.api import Api
-from hraft.web.channel import BoundedRequest, Channel
+from hraft.web.channel import STOPPING, BoundedRequest, Channel
 from hraft.web.dashboard.feed import Feed
 from hraft.web.dashboard.resource import PATH as EVENTS_PATH
 from hraft.web.dashboard.resource import EventsResource
@@ -90,7 +90,10 @@ class HttpSite(Site):
             self._backups.stop()
 
     def drained(self) -> Deferred[None]:
-        """Begin to stop: close idle connections, answer what is in hand, and fire when the last answer has been delivered."""
+        """Begin to stop: close idle connections, answer what is in hand, and fire when the last answer has been delivered.
+
+        A client that has only just connected is given a moment to ask, and is told (as by `http.Server.Shutdown` of Go).
+        """
         deferred: Deferred[None] = Deferred()
         if self._drained is None:
             self._drained = []
@@ -98,7 +101,7 @@ class HttpSite(Site):
             if self._pages is not None:
                 self._pages.stop()
             for connection in list(self._connections):
-                connection.finish()
+                connection.finish(self._is_fresh(connection.turn))
         self._drained.append(deferred)
         self._look_whether_drained()
         return deferred
@@ -107,7 +110,7 @@ class HttpSite(Site):
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         if self._drained is not None:
-            return self._turned_away(retry_later("stopping", "this node is stopping; ask another one", outcome=NOT_DONE))
+            return self._turned_away(STOPPING)
         if len(self._connections) >= self._connections_count and not self._make_room():
             return self._turned_away(_too_many(self._connections_count))
         if self._api is not None:
@@ -131,12 +134,18 @@ class HttpSite(Site):
         turns = [(turn, connection) for connection in self._connections if (turn := connection.turn) is not None]
         if not turns:
             return False
-        (has_asked, since), connection = min(turns, key=lambda pair: pair[0])
-        if not has_asked and self.seconds() - since < limits.HTTP_GRACE_SECONDS:
-            # All have come in one burst. Perhaps they have asked already, and it has not been read yet.
-            return False
+        turn, connection = min(turns, key=lambda pair: pair[0])
+        if self._is_fresh(turn):
+            return False  # All have come in one burst.
         connection.refuse(_too_many(self._connections_count))
         return True
+
+    def _is_fresh(self, turn: tuple[bool, float] | None) -> bool:
+        """Whether a client is so new that it has perhaps asked already, and it has not been read yet."""
+        if turn is None:
+            return False
+        has_asked, since = turn
+        return not has_asked and self.seconds() - since < limits.HTTP_GRACE_SECONDS
 
     def _turned_away(self, problem: Problem) -> Channel:
         """The protocol of a client that is one too many: it is told so, and closed."""

@@ -66,6 +66,7 @@ class TlsAloneTests(TestCase):
 
     def test_a_stop_waits_for_the_last_word(self) -> None:
         """Which clients say; and then nothing is open."""
+        self.served.clock.advance(limits.HTTP_GRACE_SECONDS)
         drained: list[object] = []
         self.served.site.drained().addCallback(drained.append)
         self.assertEqual(([], True, [None]), (list(drained), self.client.is_closed, drained))

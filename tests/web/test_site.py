@@ -552,6 +552,36 @@ class DrainTests(SiteTestCase):
         self.successResultOf(self.served.site.drained())
         self.assertTrue(self.client.is_closed)
 
+    def test_who_has_only_just_connected_is_told_when_it_asks(self) -> None:
+        """What it sends is on its way already: a connection that is closed at once would meet it with a reset."""
+        for request in (get("/status"), post(b'{"a":"b"}'), post(b'{"a":"b"}')[:-1]):
+            with self.subTest(request):
+                served = Served()
+                client = served.connect()
+                served.clock.advance(0.9 * limits.HTTP_GRACE_SECONDS)
+                drained = served.site.drained()
+                served.clock.advance(0.9 * limits.HTTP_GRACE_SECONDS)
+                self.assertEqual((b"", False), (client.received(), client.is_closed))
+                client.send(request)
+                self.assertEqual("not done", self.refused(503, "stopping", client)["outcome"])
+                self.assertNoResult(drained)
+                client.send(request)
+                self.assertEqual((b"", []), (client.received(), served.node.asked))
+                client.hang_up()
+                self.successResultOf(drained)
+                self.assertEqual([], served.clock.getDelayedCalls())
+
+    def test_who_has_only_just_connected_has_a_moment_and_no_longer(self) -> None:
+        """It may be a pool's spare connection, which must not hold up the stop. One that is older never holds it up."""
+        self.clock.advance(limits.HTTP_GRACE_SECONDS)
+        fresh = self.served.connect()
+        drained = self.served.site.drained()
+        self.assertEqual((True, False), (self.client.is_closed, fresh.is_closed))
+        self.assertNoResult(drained)
+        self.clock.advance(limits.HTTP_GRACE_SECONDS)
+        self.assertEqual((b"", True), (fresh.received(), fresh.is_closed))
+        self.successResultOf(drained)
+
     def test_half_a_request_is_refused(self) -> None:
         """It was not begun, and the answer says so."""
         self.client.send(post(b'{"a":"b"}')[:-1])
