@@ -10,18 +10,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum, auto
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.protocol import Protocol
 from twisted.internet.task import deferLater
 
 from hraft import limits
 from hraft.client.answers import read_record
 from hraft.client.endpoints import EndpointList
 from hraft.client.errors import BY_CODE, BadAnswer, ClientError, Closed, ConditionFailed, OutcomeUnknown, Refused, Unavailable
-from hraft.client.exchange import Answer, NotSent, Request, Unanswered, Wire
+from hraft.client.exchange import Answer, Body, NotSent, Request, Unanswered, Wire, headers_of
+from hraft.client.timing import within
+
+_P = TypeVar("_P", bound=Protocol)
+#: How long the body of a refusal may take.
+_PROBLEM_SECONDS = 1.0
 
 
 class _Verdict(Enum):
@@ -83,6 +89,18 @@ class Caller:
             return await self.wire.exchange(url, request, self.patience.timeout_seconds)
         except (NotSent, Unanswered) as error:
             raise Unavailable(str(error)) from error
+
+    async def stream(self, url: str, request: Request, reader: Callable[[], _P]) -> _P | Answer:
+        """Ask this node alone, once. The body of a 200 goes to the reader that is made for it, as it comes; any other answer is
+        returned whole. Raises NotSent, Unanswered, TimedOut."""
+        response = await self.wire.open(url, request, self.patience.timeout_seconds)
+        if response.code == 200:
+            protocol = reader()
+            response.deliverBody(protocol)
+            return protocol
+        body = Body()
+        response.deliverBody(body)
+        return Answer(url, response.code, headers_of(response), await within(self.clock, _PROBLEM_SECONDS, body.done))
 
     def check_safe(self, url: str) -> None:
         """Raises Unavailable for a node that must not be told who asks: its address came from others, and has no TLS."""

@@ -17,8 +17,8 @@ from twisted.web.client import ResponseDone
 from hraft import limits
 from hraft.client.calls import Caller, problem_of, refusal_of
 from hraft.client.errors import Unavailable
-from hraft.client.exchange import Answer, Body, NotSent, Request, Unanswered, headers_of
-from hraft.client.timing import TimedOut, within
+from hraft.client.exchange import NotSent, Request, Unanswered
+from hraft.client.timing import TimedOut
 
 
 class _Pieces(Protocol):
@@ -85,17 +85,12 @@ async def _begun(caller: Caller, path: str, write: Callable[[bytes], object]) ->
     """Ask the next node; why it does not answer now, if so. Raises Refused where none will."""
     url = caller.endpoints.choose(to_leader=False)
     try:
-        response = await caller.wire.open(url, Request("GET", path), caller.patience.timeout_seconds)
-        if response.code == 200:
-            pieces = _Pieces(write, caller.clock)
-            response.deliverBody(pieces)
-            return pieces
-        body = Body()
-        response.deliverBody(body)
-        answer = Answer(url, response.code, headers_of(response), await within(caller.clock, 1.0, body.done))
+        answer = await caller.stream(url, Request("GET", path), lambda: _Pieces(write, caller.clock))
     except (NotSent, Unanswered, TimedOut) as error:
         caller.endpoints.failed(url, is_unreachable=isinstance(error, NotSent))
         return str(error)
+    if isinstance(answer, _Pieces):
+        return answer
     if answer.status not in (408, 421, 429) and answer.status < 500:
         raise refusal_of(answer)
     caller.endpoints.failed(url)

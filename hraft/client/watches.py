@@ -17,11 +17,11 @@ from hraft import limits
 from hraft.client.answers import read_message, read_object
 from hraft.client.calls import Caller, problem_of, refusal_of
 from hraft.client.errors import BY_CODE, BadAnswer, Closed, Refused, Unavailable
-from hraft.client.exchange import Answer, Body, NotSent, Request, Unanswered, headers_of
+from hraft.client.exchange import NotSent, Request, Unanswered
 from hraft.client.paths import Pair, query_of
 from hraft.client.results import Change
 from hraft.client.streams import Lines
-from hraft.client.timing import TimedOut, within
+from hraft.client.timing import TimedOut
 
 #: Ends of a connection after which the next one may go on.
 _PASSING_CODES = ("too_slow", "stopping")
@@ -182,17 +182,12 @@ class Watch(AsyncIterator[Change]):
         query = query_of([*self._query, *([] if self.revision is None else [("since", str(self.revision))])])
         request = Request("GET", "/v1/watch", query, (("Accept", "application/x-ndjson"),))
         try:
-            response = await caller.wire.open(url, request, caller.patience.timeout_seconds)
-            if response.code == 200:
-                lines = Lines(caller.clock, limits.CLIENT_WATCH_SILENCE_SECONDS)
-                response.deliverBody(lines)
-                return lines
-            body = Body()
-            response.deliverBody(body)
-            answer = Answer(url, response.code, headers_of(response), await within(caller.clock, 1.0, body.done))
+            answer = await caller.stream(url, request, lambda: Lines(caller.clock, limits.CLIENT_WATCH_SILENCE_SECONDS))
         except (NotSent, Unanswered, TimedOut) as error:
             self._last = str(error)
             return None
+        if isinstance(answer, Lines):
+            return answer
         if answer.status in (307, 308, 408, 421, 429) or answer.status >= 500:
             self._last = f"{url}: {answer.status} {problem_of(answer).get('detail', '')}".rstrip()
             return None

@@ -1,34 +1,12 @@
-"""A cluster for each test of faults, and what its nodes logged when the test fails."""
+"""Real nodes are started and waited for as in the process suite, whose modules are found by its folder."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator, Iterator
 from pathlib import Path
 
-import pytest
-
-# Real nodes are started and waited for as in the process suite, whose modules are found by its folder.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "process"))
 
-from cluster import Cluster
+from cluster_of_a_test import cluster, pytest_runtest_makereport
 
-LOG_CHARACTERS_COUNT = 4000
-
-
-@pytest.fixture
-def cluster(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Cluster]:
-    """Nodes below a directory of their own, all ended at the end."""
-    made = Cluster(tmp_path, request.config.getoption("--reactor"))
-    yield made
-    made.close()
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Add the nodes' logs to the report of a failure."""
-    report = yield
-    made = getattr(item, "funcargs", {}).get("cluster")
-    if report.when == "call" and report.failed and made is not None:
-        report.sections += [(f"log of {node.name}", node.log()[-LOG_CHARACTERS_COUNT:]) for node in made.nodes]
-    return report
+__all__ = ["cluster", "pytest_runtest_makereport"]

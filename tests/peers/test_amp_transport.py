@@ -35,6 +35,13 @@ PROPOSAL = ForwardProposal(b'{"op":"set"}')
 READ = ForwardReadIndex()
 QUESTION = ForwardQuestion(b"how are you?")
 JOIN = ForwardJoin("n3", "n3:1", None)
+#: What it means that the answer to each never came.
+UNANSWERED: tuple[tuple[Request, type[HraftError]], ...] = (
+    (PROPOSAL, OutcomeUnknown),
+    (QUESTION, OutcomeUnknown),
+    (READ, ReadFailed),
+    (JOIN, ChangeRefused),
+)
 
 
 class QuestionTests(PeersTestCase):
@@ -153,13 +160,7 @@ class QuestionTests(PeersTestCase):
 
     def test_asked_and_lost(self) -> None:
         """The leader may have done it."""
-        cases: list[tuple[Request, type[HraftError]]] = [
-            (PROPOSAL, OutcomeUnknown),
-            (QUESTION, OutcomeUnknown),
-            (READ, ReadFailed),
-            (JOIN, ChangeRefused),
-        ]
-        for request, error in cases:
+        for request, error in UNANSWERED:
             asked = self.ask(request)
             for connection in self.network.connections:
                 connection.cut()
@@ -179,13 +180,7 @@ class QuestionTests(PeersTestCase):
 
     def test_asked_and_never_answered(self) -> None:
         """AMP itself would wait as long as the connection lives. A late answer is nobody's."""
-        cases: list[tuple[Request, type[HraftError]]] = [
-            (PROPOSAL, OutcomeUnknown),
-            (QUESTION, OutcomeUnknown),
-            (READ, ReadFailed),
-            (JOIN, ChangeRefused),
-        ]
-        for request, error in cases:
+        for request, error in UNANSWERED:
             asked = self.ask(request)
             self.network.advance(limits.FORWARD_TIMEOUT_SECONDS - 1, 0.5)
             self.assertNoResult(asked)

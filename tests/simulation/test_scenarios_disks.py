@@ -5,22 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from random import Random
 from typing import Any
-from unittest import TestCase
 
 import pytest
+from scenario_cases import TIMEOUT_SECONDS, ScenarioCase, put
 
-from hraft.kv.commands import Set, encode_command
 from hraft.raft.ready import Role
 from hraft.simulation import disk_faults
 from hraft.simulation.cluster import Cluster
 from hraft.simulation.node import SimulatedNode
-
-#: The shortest election timeout of a Cluster.
-TIMEOUT_SECONDS = 0.5
-
-
-def put(key: str, value: str) -> bytes:
-    return encode_command(Set(key.encode(), value.encode()))
 
 
 class StubChance(Random):
@@ -34,12 +26,7 @@ class StubChance(Random):
         return self._wanted if self._wanted in seq else seq[0]
 
 
-class Case(TestCase):
-    def cluster(self, seed: int = 1, nodes_count: int = 3, **options: object) -> Cluster:
-        cluster = Cluster(seed, nodes_count, **options)  # type: ignore[arg-type]
-        self.addCleanup(cluster.close)
-        return cluster
-
+class Case(ScenarioCase):
     def value(self, cluster: Cluster, key: str) -> str:
         record = cluster.read().get(key.encode())
         return "" if record is None else record.value.decode()

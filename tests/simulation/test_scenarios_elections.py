@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-from unittest import TestCase
-
 import pytest
+from scenario_cases import TIMEOUT_SECONDS, ScenarioCase, put
 
 from hraft.errors import OutcomeUnknown
-from hraft.kv.commands import Set, encode_command
 from hraft.raft.ready import Role
 from hraft.simulation.cluster import Cluster
 from hraft.simulation.process_faults import crash_after_save
 
-#: The shortest election timeout of a Cluster.
-TIMEOUT_SECONDS = 0.5
 
-
-def put(key: str, value: str) -> bytes:
-    return encode_command(Set(key.encode(), value.encode()))
-
-
-class ElectionTests(TestCase):
-    def cluster(self, seed: int = 1, nodes_count: int = 3, **options: object) -> Cluster:
-        cluster = Cluster(seed, nodes_count, **options)  # type: ignore[arg-type]
-        self.addCleanup(cluster.close)
-        return cluster
-
+class ElectionTests(ScenarioCase):
     def term(self, cluster: Cluster) -> int:
         return cluster.node().state.term
 
@@ -112,15 +98,11 @@ class ElectionTests(TestCase):
         self.assertEqual(b"1", cluster.read().get(b"a").value)
 
 
-class TransferTests(TestCase):
-    def setUp(self) -> None:
-        self.cluster = Cluster(seed=3)
-        self.addCleanup(self.cluster.close)
-
+class TransferTests(ScenarioCase):
     @pytest.mark.scenario("T2")
     def test_a_cluster_that_hands_over_is_not_settled(self) -> None:
         """Its leader takes in nothing: once it is settled, whoever leads takes in a write at once."""
-        cluster = self.cluster
+        cluster = self.cluster(seed=3)
         target = cluster.followers()[0]
         cluster.cut(cluster.leader(), target)
         cluster.transfer(target)
@@ -131,7 +113,7 @@ class TransferTests(TestCase):
     @pytest.mark.scenario("T2")
     def test_no_write_is_lost_in_a_transfer(self) -> None:
         """Writes that come while leadership is handed over are refused or done; each that was acknowledged is there."""
-        cluster, done = self.cluster, []
+        cluster, done = self.cluster(seed=3), []
         for number in range(60):
             if number % 15 == 5:
                 cluster.transfer(cluster.followers()[0])
@@ -148,7 +130,7 @@ class TransferTests(TestCase):
     @pytest.mark.scenario("T1")
     def test_a_target_that_is_gone(self) -> None:
         """The target does not answer: the transfer is given up, and clients are served by the old leader."""
-        cluster = self.cluster
+        cluster = self.cluster(seed=3)
         leader, target = cluster.leader(), cluster.followers()[0]
         cluster.propose(put("a", "1"))
         cluster.crash(target)

@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-from unittest import TestCase
-
 import pytest
+from scenario_cases import ScenarioCase, put
 
 from hraft.errors import ChangeRefused, NotLeader, OutcomeUnknown, PeerUnreachable, ProposalDropped
-from hraft.kv.commands import Set, encode_command
 from hraft.raft.ready import Role
-from hraft.simulation.cluster import Asked, Cluster
+from hraft.simulation.cluster import Asked
 from hraft.simulation.run import run
 from hraft.simulation.shape import Selection
 
 
-def put(key: str, value: str) -> bytes:
-    return encode_command(Set(key.encode(), value.encode()))
-
-
-class Case(TestCase):
-    def cluster(self, seed: int = 1, nodes_count: int = 3, **options: object) -> Cluster:
-        cluster = Cluster(seed, nodes_count, **options)  # type: ignore[arg-type]
-        self.addCleanup(cluster.close)
-        return cluster
-
-
-class JoinTests(Case):
+class JoinTests(ScenarioCase):
     @pytest.mark.scenario("M8")
     def test_an_address_where_nobody_is(self) -> None:
         """It is never taken in, so it costs no quorum: with one of three down a write still passes."""
@@ -58,7 +45,7 @@ class JoinTests(Case):
             self.assertEqual("", outcome.rule, outcome.what)
 
 
-class RemoveTests(Case):
+class RemoveTests(ScenarioCase):
     @pytest.mark.scenario("M10")
     def test_a_leader_removes_itself(self) -> None:
         """It leads until its removal is committed, by the others, then steps down; also where only one other is left."""
@@ -124,7 +111,7 @@ class RemoveTests(Case):
         cluster.until(lambda: all(one.is_over for one in asked), "answers")
 
 
-class ReplacementTests(Case):
+class ReplacementTests(ScenarioCase):
     @pytest.mark.scenario("M6", "M14")
     def test_every_voter_is_replaced(self) -> None:
         """One by one, under writes: the cluster of today has none of its founders, and all their data."""

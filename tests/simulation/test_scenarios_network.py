@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from random import Random
-from unittest import TestCase
 
 import pytest
+from scenario_cases import TIMEOUT_SECONDS, ScenarioCase, put
 
 from hraft.errors import NotLeader, ReadFailed
-from hraft.kv.commands import Set, encode_command
 from hraft.raft.ready import Role
 from hraft.simulation.cluster import Cluster
 from hraft.simulation.network import Faults
@@ -16,20 +15,8 @@ from hraft.simulation.network_faults import flapping, swizzle
 from hraft.simulation.run import run
 from hraft.simulation.shape import Selection
 
-#: The shortest election timeout of a Cluster.
-TIMEOUT_SECONDS = 0.5
 
-
-def put(key: str, value: str) -> bytes:
-    return encode_command(Set(key.encode(), value.encode()))
-
-
-class Case(TestCase):
-    def cluster(self, seed: int = 1, nodes_count: int = 3, **options: object) -> Cluster:
-        cluster = Cluster(seed, nodes_count, **options)  # type: ignore[arg-type]
-        self.addCleanup(cluster.close)
-        return cluster
-
+class Case(ScenarioCase):
     def terms(self, cluster: Cluster) -> int:
         return max(cluster.world.ledger.leaders)
 

@@ -5,18 +5,14 @@ from __future__ import annotations
 from unittest import TestCase
 
 import pytest
+from scenario_cases import put
 
 from hraft.interfaces import ChunkEnvelope, SnapshotChunk, SnapshotPolicy
-from hraft.kv.commands import Set, encode_command
 from hraft.simulation.cluster import Cluster
 from hraft.simulation.network import Faults
 from hraft.simulation.process_faults import start
 
 EAGER = SnapshotPolicy(entries_count=10, kept_entries_count=0, chunk_bytes=400)
-
-
-def put(key: str, value: str) -> bytes:
-    return encode_command(Set(key.encode(), value.encode()))
 
 
 class SnapshotTests(TestCase):
