@@ -13,7 +13,7 @@ from twisted.internet.protocol import Factory
 from twisted.web.resource import Resource
 
 from hraft.founding import Founding
-from hraft.service.health import Check
+from hraft.service.health import Check, liveness
 from hraft.web.answers import JSON, Answer, headers_of
 from hraft.web.cluster import DISCOVERY
 from hraft.web.health import LIVEZ, READYZ, health_answer
@@ -53,10 +53,11 @@ class WaitingRoom(Resource):
     def render(self, request: Any) -> bytes:
         """Twisted's way in."""
         detail = "this node has not joined its cluster yet, and keeps trying"
-        if request.path == LIVEZ:
-            return give(request, health_answer("livez", (Check("ping", True),), b"verbose" in request.args))
-        if request.path == READYZ:
-            return give(request, health_answer("readyz", (Check("member", False, detail),), True))
+        if request.path == LIVEZ or request.path.startswith(LIVEZ + b"/"):
+            return give(request, health_answer(LIVEZ, liveness(False, ""), b"verbose" in request.args))
+        # Whichever check is asked for, and whichever is not to count: without a cluster nothing is ready.
+        if request.path == READYZ or request.path.startswith(READYZ + b"/"):
+            return give(request, health_answer(READYZ, (Check("member", False, detail),), True))
         if request.path == DISCOVERY and self._founding is not None:
             return give(request, Answer(200, headers_of(JSON), msgspec.json.encode(self._founding.view())))
         return give(request, retry_later("joining", detail, outcome=NOT_DONE).answer(request.method))

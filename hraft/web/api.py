@@ -37,6 +37,7 @@ _V1: Final = b"/v1/"
 _TOLD_WHEN_REMOVED: Final = frozenset(
     (b"/", b"/status", b"/v1/status", b"/v1/discovery", b"/v1/cluster", b"/v1/openapi.json", b"/livez", b"/readyz", b"/metrics")
 )
+_HEALTH: Final = (b"/livez/", b"/readyz/")
 REVISION: Final = b"X-Hraft-Revision"
 #: Codes of what is told to those who were not let in: they learn neither the revision nor the term.
 _OF_STRANGERS: Final = frozenset({"unauthorized", "too_many_logins", "logins_busy", "host_not_allowed", "foreign_origin"})
@@ -128,7 +129,7 @@ class Api:
     def closed(self, method: bytes, path: bytes) -> Answer | None:
         """What is said in place of an answer: a node that was removed tells only how it is (M12)."""
         removal = self.node.removal
-        is_told = method in (b"GET", b"HEAD") and path in _TOLD_WHEN_REMOVED
+        is_told = method in (b"GET", b"HEAD") and (path in _TOLD_WHEN_REMOVED or path.startswith(_HEALTH))
         return None if removal is None or is_told else self._refused(removal, method, path)
 
     def stamped(self, answer: Answer, path: bytes) -> Answer:

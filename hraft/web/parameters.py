@@ -7,7 +7,7 @@ Knows nothing of what is asked.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, Generic, TypeAlias, TypeVar
+from typing import Any, ClassVar, Final, Generic, TypeAlias, TypeVar
 from urllib.parse import unquote_to_bytes
 
 import msgspec
@@ -35,6 +35,8 @@ class Parameter(msgspec.Struct, Generic[T], frozen=True):
     about: str
     #: The code of the Problem.
     code: str = "bad_request"
+    #: It may come several times, which is the same as once with commas.
+    repeats: ClassVar[bool] = False
 
     def bad(self, detail: str) -> Problem:
         """It came, and cannot be what it should be."""
@@ -113,6 +115,19 @@ class Choice(Parameter[str], frozen=True):
         return {"type": "string", "enum": list(self.words), "default": self.words[0]}
 
 
+class Words(Parameter[frozenset[str]], frozen=True):
+    """Some words, between commas or one by one; none where it did not come."""
+
+    repeats: ClassVar[bool] = True
+
+    def of(self, given: Given) -> frozenset[str]:
+        words = given.get(self.name, b"").decode("utf-8", "replace").split(",")
+        return frozenset(word for word in words if word)
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string"}
+
+
 class Wants(msgspec.Struct, frozen=True):
     """What one kind of request may have. `headers` are some of those that set conditions."""
 
@@ -129,7 +144,7 @@ class Wants(msgspec.Struct, frozen=True):
     def parsed(self, query: bytes) -> Given:
         """What came in a query, which may be empty."""
         given: dict[str, bytes] = {}
-        names = {parameter.name for parameter in self.parameters}
+        names = {parameter.name: parameter.repeats for parameter in self.parameters}
         for pair in query.split(b"&"):
             if not pair:
                 continue
@@ -138,9 +153,13 @@ class Wants(msgspec.Struct, frozen=True):
             if name not in names:
                 known = f"there are {', '.join(sorted(names))}" if names else "there are none"
                 raise bad(f"there is no parameter {name[:40]!r} here; {known}")
-            if name in given:
+            found = unquote_to_bytes(value.replace(b"+", b" "))
+            if name not in given:
+                given[name] = found
+            elif names[name]:
+                given[name] += b"," + found
+            else:
                 raise bad(f"{name} is there twice")
-            given[name] = unquote_to_bytes(value.replace(b"+", b" "))
         return given
 
 

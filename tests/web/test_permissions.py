@@ -151,6 +151,8 @@ EXAMPLES = (
     Example("GET", "/v1/discovery", ALL),
     Example("GET", "/livez", ALL),
     Example("GET", "/readyz", ALL),
+    Example("GET", "/livez/disk", ALL),
+    Example("GET", "/readyz/leader", ALL),
     Example("GET", "/metrics", USERS),
     # the dashboard
     *(Example("GET", path.decode(), USERS) for path in FILES),
