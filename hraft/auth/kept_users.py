@@ -17,6 +17,7 @@ from hraft.auth.logins import Logins, RunInThread
 from hraft.auth.user_file import Stamp, read_users, stamp_of
 from hraft.auth.users import User
 from hraft.errors import BadUserFile, in_words
+from hraft.ordinary_files import is_anothers
 
 #: What others may do with the file: nothing.
 _OTHERS = 0o077
@@ -88,6 +89,9 @@ class KeptUsers:
     def _warn(self, stamp: Stamp, users: dict[str, User]) -> None:
         if stamp.mode & _OTHERS:
             _log.warn("{path}: others may read it; say chmod 600", path=self.path, mode=f"{stamp.mode:o}")
+        if is_anothers(stamp.owner):
+            words = "{path}: it belongs to another user ({owner}), who is as good as an admin; chown it"
+            _log.warn(words, path=self.path, owner=stamp.owner)
         if not any(user.role == "admin" for user in users.values()):
             _log.warn("{path}: no user is an admin, so nobody may join a node or take a backup", path=self.path)
 

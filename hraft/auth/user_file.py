@@ -25,6 +25,7 @@ from hraft.auth.secrets import check_password_hash, check_token_hash
 from hraft.auth.users import Access, Role, Rule, User
 from hraft.errors import BadUserFile
 from hraft.kv.texts import Base64, Text, joined, split
+from hraft.ordinary_files import read_ordinary
 
 _REASON_CHARACTERS_COUNT = 300
 _NAME = re.compile(r"[!-9;-~]{1,128}")
@@ -50,7 +51,7 @@ _encoder = msgspec.json.Encoder()
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """What changes when a file does. `mode` are its permissions."""
+    """What changes when a file does. `mode` are its permissions, `owner` is a user of the system."""
 
     device: int
     inode: int
@@ -58,6 +59,7 @@ class Stamp:
     modified_ns: int
     changed_ns: int
     mode: int
+    owner: int
 
 
 def stamp_of(path: str) -> Stamp:
@@ -66,7 +68,8 @@ def stamp_of(path: str) -> Stamp:
         found = os.stat(path)
     except OSError as error:
         raise BadUserFile(f"{path} cannot be read: {error.strerror}") from error
-    return Stamp(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns, stat.S_IMODE(found.st_mode))
+    mode = stat.S_IMODE(found.st_mode)
+    return Stamp(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns, mode, found.st_uid)
 
 
 def read_users(path: str) -> dict[str, User]:
@@ -148,8 +151,7 @@ def _keep_owner(path: str, descriptor: int) -> None:
 
 def _bytes_of(path: str) -> bytes:
     try:
-        with open(path, "rb") as file:
-            data = file.read(limits.USER_FILE_BYTES + 1)
+        data, _ = read_ordinary(path, limits.USER_FILE_BYTES)
     except OSError as error:
         raise BadUserFile(f"{path} cannot be read: {error.strerror or errno.errorcode.get(error.errno or 0, error)}") from error
     if len(data) > limits.USER_FILE_BYTES:

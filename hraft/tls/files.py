@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from ipaddress import ip_address
@@ -24,6 +24,7 @@ from service_identity.cryptography import verify_certificate_hostname, verify_ce
 
 from hraft.errors import CertificateUnusable
 from hraft.limits import CERTIFICATE_FILE_BYTES
+from hraft.ordinary_files import is_anothers, read_ordinary
 
 #: What a certificate is for: to be dialled, to dial.
 SERVER: Final = ExtendedKeyUsageOID.SERVER_AUTH
@@ -101,8 +102,7 @@ def load(
         for usage in usages:
             if not _is_for(chain[0], usage):
                 raise CertificateUnusable(f"{where}: it is not for {_USAGES[usage]}, as its extended key usage says")
-        if _is_open_to_others(files.key):
-            warnings.append(f"{key_label} {files.key} can be read by every user of this machine: chmod 600 it")
+        warnings += [f"{key_label} {files.key} {objection}" for objection in _objections_to_owner(files.key)]
     if files.authorities is not None:
         authorities = _certificates(f"{authorities_label} {files.authorities}", files.authorities)
         if one_authority and chain:
@@ -173,10 +173,9 @@ def _key(where: str, path: str) -> Any:
 
 def _read(where: str, path: str) -> bytes:
     try:
-        with open(path, "rb") as file:
-            data = file.read(CERTIFICATE_FILE_BYTES + 1)
+        data, _ = read_ordinary(path, CERTIFICATE_FILE_BYTES)
     except OSError as error:
-        raise CertificateUnusable(f"{where}: {os.strerror(error.errno or 0)}") from error
+        raise CertificateUnusable(f"{where}: {error.strerror}") from error
     if len(data) > CERTIFICATE_FILE_BYTES:
         raise CertificateUnusable(f"{where}: it is longer than {CERTIFICATE_FILE_BYTES} bytes")
     return data
@@ -203,8 +202,12 @@ def _check_signature(where: str, chain: Sequence[x509.Certificate], authorities:
         raise CertificateUnusable(f"{where}: {by} does not vouch for it: {error}") from error
 
 
-def _is_open_to_others(path: str) -> bool:
-    return bool(os.stat(path).st_mode & stat.S_IROTH)
+def _objections_to_owner(path: str) -> Iterator[str]:
+    found = os.stat(path)
+    if found.st_mode & stat.S_IROTH:
+        yield "can be read by every user of this machine: chmod 600 it"
+    if is_anothers(found.st_uid):
+        yield f"belongs to another user ({found.st_uid}), who can put another key in its place: chown it"
 
 
 def _public(key: Any) -> bytes:

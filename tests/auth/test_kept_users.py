@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from twisted.internet.defer import maybeDeferred
@@ -17,6 +18,7 @@ from hraft.auth.secrets import hash_token
 from hraft.auth.user_file import line_of
 from hraft.auth.users import User
 from hraft.errors import BadUserFile, LoginNeeded
+from hraft.ordinary_files import is_anothers
 
 ADA = User("ada", "admin", tokens=(hash_token("token-1"),))
 BOB = User("bob", "admin", tokens=(hash_token("token-2"),))
@@ -114,6 +116,16 @@ def test_who_may_write_the_file_is_an_admin(tmp_path: Path, logged: list[LogEven
     assert any("others may read it" in event["log_format"] for event in logged)
 
 
+def test_whose_file_it_is(tmp_path: Path, logged: list[LogEvent]) -> None:
+    """Root's and the node's own; anybody else may make himself an admin, as ssh has it, and whoever starts the node is told."""
+    with patch("os.geteuid", return_value=1000):
+        assert [False, False, True] == [is_anothers(owner) for owner in (0, 1000, 1001)]
+    for is_his, count in ((False, 0), (True, 1)):
+        with patch("hraft.auth.kept_users.is_anothers", return_value=is_his):
+            Edited(tmp_path / "users", ADA)
+        assert count == sum("another user" in event["log_format"] for event in logged)
+
+
 def test_a_bad_file_at_the_start(tmp_path: Path) -> None:
     """A node that nobody may use, or everybody, would be worse than none."""
     for data, mode, reason in ((b"{}", 0o600, "line 1"), (line_of(ADA), 0o622, "others may write")):
@@ -122,6 +134,10 @@ def test_a_bad_file_at_the_start(tmp_path: Path) -> None:
         os.chmod(path, mode)
         with pytest.raises(BadUserFile, match=reason):
             KeptUsers(Clock(), str(path), maybeDeferred, maybeDeferred)
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    with pytest.raises(BadUserFile, match="must be an ordinary file"):
+        # Which would hold up the start until somebody writes into it.
+        KeptUsers(Clock(), str(tmp_path / "pipe"), maybeDeferred, maybeDeferred)
     with pytest.raises(BadUserFile, match="No such file"):
         KeptUsers(Clock(), str(tmp_path / "none"), maybeDeferred, maybeDeferred)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from unittest import TestCase
+from unittest.mock import patch
 
 import certificates
 import pytest
@@ -94,8 +95,11 @@ class FileTests(TestCase):
         self.assertIn(f"--raft-ca {certificates.ca('other')} does not vouch for it", message)
 
     def test_endless_files_are_not_read(self) -> None:
-        """Not even a device."""
-        self.assertIn("longer than", self.refused("/dev/zero", self.made.key))
+        """Nor a device, nor a pipe: a node would wait for whoever writes it, and could not read it again."""
+        self.assertIn("longer than", self.refused(self.file("long", b"x" * 1_100_000), self.made.key))
+        self.assertIn("must be an ordinary file", self.refused("/dev/zero", self.made.key))
+        os.mkfifo(self.folder / "pipe")
+        self.assertIn("must be an ordinary file", self.refused(self.made.certificate, str(self.folder / "pipe")))
 
     def test_a_key_that_all_can_read_is_a_warning(self) -> None:
         """It works, and should not be so."""
@@ -103,6 +107,13 @@ class FileTests(TestCase):
         os.chmod(key, 0o644)
         found = load(CertificateFiles(self.made.certificate, key), BOTH, NOW)
         self.assertEqual([f"--key {key} can be read by every user of this machine: chmod 600 it"], list(found.warnings))
+
+    def test_a_key_of_somebody_else_is_a_warning(self) -> None:
+        """That user may put his own in its place; root's is as good as the node's own."""
+        with patch("hraft.tls.files.is_anothers", return_value=True):
+            found = load(CertificateFiles(self.made.certificate, self.made.key), BOTH, NOW)
+        [warning] = found.warnings
+        self.assertIn(f"--key {self.made.key} belongs to another user", warning)
 
 
 class HostTests(TestCase):
