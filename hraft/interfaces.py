@@ -23,8 +23,8 @@ from hraft.raft.ready import Save
 class StateMachine(Protocol):
     """A deterministic function of the commands it is given. Used in the reactor thread only, but for `restored`.
 
-    One whose `snapshot` gives equal lines, in equal order, for equal states may say so by an attribute `has_canonical_lines` that
-    is true: then members compare their states.
+    One that also has `canonical_lines()`, made and read as `snapshot` is, promises that equal states give equal lines in equal
+    order: then members compare theirs. That may be the snapshot itself, or what of it must be equal.
     """
 
     def apply(self, index: int, command: bytes) -> Any:

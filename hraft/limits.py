@@ -198,6 +198,8 @@ CHECK_SOON_SECONDS = 60.0
 CHECK_PATIENCE_SECONDS = 60.0
 CHECK_LONGEST_SECONDS = 900.0
 CHECK_ASK_SECONDS = 1.0
+#: While there is a difference it is said after each comparison; one that is said no more is forgotten after so long.
+CHECK_FORGET_SECONDS = 1800.0
 #: Lines of the state that are hashed before other work in the background has its turn.
 CHECK_LINES_COUNT = 1000
 CHECK_REST_SECONDS = 0.01

@@ -99,16 +99,19 @@ _encoder = msgspec.json.Encoder()
 
 
 class State:
-    """All that a snapshot holds, as it was when this was made: whoever reads it later, elsewhere, owns what is in it."""
+    """All that a snapshot holds, as it was when this was made: whoever reads it later, elsewhere, owns what is in it.
 
-    def __init__(self, keyspace: Keyspace, sessions: Sessions) -> None:
+    Without `has_history` it is that of a store that began with the present keys.
+    """
+
+    def __init__(self, keyspace: Keyspace, sessions: Sessions, has_history: bool = True) -> None:
         self.revision = keyspace.revision
         self.keys: Sequence[bytes] = list(keyspace.keys)
         self.records = keyspace.records_as_of_now()
         self.leases = keyspace.leases.listed()
         self.sessions = sessions.listed()
-        self.events = keyspace.history.events()
-        self.oldest_revision = keyspace.history.oldest_revision
+        self.events = keyspace.history.events() if has_history else []
+        self.oldest_revision = keyspace.history.oldest_revision if has_history else keyspace.revision
 
 
 def encode_lines(state: State) -> Iterator[bytes]:

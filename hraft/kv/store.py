@@ -50,9 +50,6 @@ UNKNOWN_COMMAND = Refused("this version of the store does not know this command"
 class KeyValueStore:
     """Keys in the order of their bytes. Belongs to one thread; only what `snapshot` returns may be used in another."""
 
-    #: Equal states give equal lines on every node, so that their hashes can be compared.
-    has_canonical_lines = True
-
     def __init__(self, store_limits: StoreLimits = DEFAULTS) -> None:
         self._limits = store_limits
         self._keyspace = Keyspace(store_limits)
@@ -73,6 +70,11 @@ class KeyValueStore:
     def snapshot(self) -> Iterable[bytes]:
         """The lines of the present state. Copies the keys' references at once; encodes each line only when it is asked for."""
         return encode_lines(State(self._keyspace, self._sessions))
+
+    def canonical_lines(self) -> Iterable[bytes]:
+        """The lines in which members are compared: all but the history. It begins where each read in a snapshot of format 1,
+        which had none, and tells nothing that the keys do not."""
+        return encode_lines(State(self._keyspace, self._sessions, has_history=False))
 
     def restored(self, lines: Iterable[bytes]) -> KeyValueStore:
         """A new store with the state of these lines. Raises LogCorrupted."""

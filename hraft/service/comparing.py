@@ -55,6 +55,8 @@ class Comparing:
         self._term = 0
         self._due_seconds = 0.0
         self._round: _Round | None = None
+        #: When a leader last said that there is a difference.
+        self._said_seconds = 0.0
         #: Comparisons of at least two members, since the start.
         self.compared_count = 0
 
@@ -65,10 +67,13 @@ class Comparing:
         return self._hashing.ask(question.index) if question.index else StateHash(DONE, "", "")
 
     def tick(self) -> None:
-        """(leader) Begin a round when it is time, ask on, and end it."""
+        """(leader) Begin a round when it is time, ask on, and end it. (any member) Forget what no leader says any more."""
+        node, now = self._node, self._clock.seconds()
+        if now - self._said_seconds >= limits.CHECK_FORGET_SECONDS:
+            # Who leads now compares nothing, as with --check-interval 0, or is of an earlier release.
+            self._alarms.clear(STATE_DIFFERS)
         if self._interval_seconds is None:
             return
-        node, now = self._node, self._clock.seconds()
         term = node.current_term if node.role is Role.LEADER else 0
         if term != self._term:
             self._term, self._round = term, None
@@ -130,6 +135,8 @@ class Comparing:
         alarm = self._alarms.get(STATE_DIFFERS)
         seconds = self._interval_seconds if alarm is None else self._soon_seconds(self._interval_seconds)
         self._due_seconds = now + seconds
+        if alarm is not None:
+            self._said_seconds = now
         verdict = b"" if alarm is None else msgspec.json.encode(alarm)
         for member in round_.members:
             if member != self._node_id:
@@ -163,6 +170,7 @@ class Comparing:
         except (msgspec.MsgspecError, ValueError):
             return
         if alarm.kind == STATE_DIFFERS:
+            self._said_seconds = self._clock.seconds()
             self._alarms.sound(alarm)
 
 

@@ -54,7 +54,7 @@ class StateHashing:
         self._index, self._is_taken, self._digest = index, False, ""
         applying = self._applying
         applied_index = applying.applied_id.index
-        if not index or not getattr(applying.state_machine, "has_canonical_lines", False):
+        if not index or getattr(applying.state_machine, "canonical_lines", None) is None:
             self._status = NEVER
         elif applied_index > index:
             self._status = PASSED
@@ -67,7 +67,9 @@ class StateHashing:
     def _take(self) -> None:
         """The state is the one wanted, at this moment."""
         self._is_taken = True
-        self._go_on(self._index, iter(self._applying.state_machine.snapshot()), hashlib.blake2b(digest_size=16))
+        lines_of = getattr(self._applying.state_machine, "canonical_lines", None)
+        assert lines_of is not None
+        self._go_on(self._index, iter(lines_of()), hashlib.blake2b(digest_size=16))
 
     def _go_on(self, index: int, lines: Iterator[bytes], digest: Any) -> None:
         """A slice at a time, with rests: neither a snapshot that is due nor the reactor's thread waits for all of it."""

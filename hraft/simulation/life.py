@@ -40,8 +40,8 @@ class WatchedStateMachine:
         return result
 
     @property
-    def has_canonical_lines(self) -> bool:
-        return getattr(self.inner, "has_canonical_lines", False)
+    def canonical_lines(self) -> Callable[[], Iterable[bytes]] | None:
+        return getattr(self.inner, "canonical_lines", None)
 
     def snapshot(self) -> Iterable[bytes]:
         return self.inner.snapshot()

@@ -87,6 +87,17 @@ DAMAGED = {
 
 
 class SnapshotTests(TestCase):
+    def test_canonical_lines_are_without_the_history(self) -> None:
+        """It begins where a node read a snapshot of format 1: members that did so at different entries have equal keys only."""
+        store = KeyValueStore()
+        store.apply(1, encode_command(Set(b"a", b"1")))
+        old = [b'{"store":1,"revision":1,"keys":1}', *list(store.snapshot())[1:2]]
+        late = KeyValueStore().restored(old)
+        self.assertNotEqual(list(store.snapshot()), list(late.snapshot()))
+        self.assertEqual(list(store.canonical_lines()), list(late.canonical_lines()))
+        late.apply(2, encode_command(Set(b"a", b"2")))
+        self.assertNotEqual(list(store.canonical_lines()), list(late.canonical_lines()))
+
     def test_the_lines_of_a_snapshot(self) -> None:
         """They lie on disk and are documented: the spelling may not drift."""
         self.assertEqual(WHOLE, list(KeyValueStore().restored(WHOLE).snapshot()))

@@ -294,6 +294,22 @@ ALARMS = (
         unseen="in a world no states differ",
     ),
     bug(
+        "O14c",
+        "an alarm of differing states is forgotten while a leader still finds it",
+        "service/comparing",
+        "            self._said_seconds = now\n",
+        "            pass\n",
+        unseen="in a world no states differ",
+    ),
+    bug(
+        "O14d",
+        "histories are compared, which begin elsewhere after an upgrade from snapshots of format 1",
+        "kv/store",
+        "has_history=False",
+        "has_history=True",
+        unseen="in a world all begin with the same release",
+    ),
+    bug(
         "O16",
         "writes are taken until the disk is full",
         "service/disk_room",

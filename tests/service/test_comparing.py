@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 from unittest import TestCase
+from unittest.mock import patch
 
 import pytest
 from clusters import EAGER, Cluster, Member, Outcome, set_command
@@ -11,6 +12,7 @@ from twisted.internet.defer import Deferred, fail
 
 from hraft.errors import PeerUnreachable
 from hraft.interfaces import Precautions
+from hraft.kv.history import History
 from hraft.kv.records import Record
 from hraft.kv.store import KeyValueStore
 from hraft.questions import CompareState
@@ -106,6 +108,38 @@ class ComparingTests(TestCase):
         self.cluster.settle()
         self.assertIsNone(alarm_of(leader), "its memory was new")
         self.assertEqual(other.node_id in self.until_all_know().members, True)
+
+    def test_it_is_forgotten_when_no_leader_says_it(self) -> None:
+        """A leader that compares nothing would leave it standing for ever, on itself and on whoever it was told of it."""
+        spoil(self.cluster.followers()[0])
+        self.until_all_know()
+        for member in self.cluster.running():
+            running = member.service._running
+            assert running is not None
+            running.comparing._interval_seconds = None
+        with patch("hraft.limits.CHECK_FORGET_SECONDS", 30.0):
+            self.cluster.run(20.0)
+            self.assertNotIn(None, self.alarms())
+            self.cluster.run(12.0)
+            self.assertEqual([None] * 3, self.alarms())
+
+    def test_it_stands_while_a_leader_says_it(self) -> None:
+        """However long that is."""
+        spoil(self.cluster.followers()[0])
+        self.until_all_know()
+        with patch("hraft.limits.CHECK_FORGET_SECONDS", 30.0):
+            self.cluster.run(60.0)
+            self.assertNotIn(None, self.alarms())
+
+    def test_histories_that_begin_elsewhere(self) -> None:
+        """Each node of a cluster that comes from snapshots of format 1 has a history that begins with its own snapshot."""
+        store = self.cluster.followers()[0].service.state_machine
+        assert isinstance(store, KeyValueStore)
+        store._keyspace.history = History((), store.revision)
+        before = compared_count(self.cluster.the_leader())
+        self.cluster.run(21.0)
+        self.assertGreater(compared_count(self.cluster.the_leader()), before)
+        self.assertEqual([None] * 3, self.alarms())
 
     def test_under_writes(self) -> None:
         """Each takes the hash at exactly the entry in question, however many follow it at once."""
