@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from hraft.addresses import Address, is_open_to_others, place_of
 from hraft.auth.kept_users import KeptUsers
 from hraft.credentials import Credentials, read_credentials
-from hraft.process import OneThread
+from hraft.one_thread import OneThread
 from hraft.settings import NodeSettings
 from hraft.web.guard import Guard
 from hraft.web.hosts import Hosts

@@ -177,6 +177,10 @@ BACKGROUND_BURST_SECONDS = 0.001
 BACKGROUND_REST_RATIO = 3
 #: Never longer: what was had of the processor may have been for somebody else's work in the same thread, which rested itself.
 BACKGROUND_REST_SECONDS = 0.5
+#: The reactor's thread waits so long for a small save: longer than a fast disk takes, shorter than anybody notices (X2).
+THREAD_PATIENCE_SECONDS = 0.0005
+#: A save of no more entries is small.
+SMALL_SAVE_ENTRIES_COUNT = 2
 #: How often is looked at whether the reactor is held up, what counts as that, and what is logged.
 STALL_LOOK_SECONDS = 0.02
 STALL_SECONDS = 0.05

@@ -17,8 +17,8 @@ from hraft.kv.store import KeyValueStore
 from hraft.leases import LeaseClock
 from hraft.node_certificates import NodeCertificates
 from hraft.node_disk import NodeDisk
+from hraft.one_thread import OneThread
 from hraft.peers.transport import AmpTransport
-from hraft.process import OneThread
 from hraft.reactor_stalls import ReactorStalls
 from hraft.service import NodeService
 from hraft.settings import NodeSettings
@@ -80,6 +80,7 @@ class NodeWiring:
             transport=transport,
             state_machine=self.state_machine,
             run_in_writer=threads.writer,
+            save_in_writer=threads.writer.soon,
             run_in_background=threads.snapshots,
             run_in_transfers=threads.transfers,
             choose=chance.randint,

@@ -1,4 +1,4 @@
-"""The process that a node lives in: monotonic time, threads for what blocks, and an end at once.
+"""The process that a node lives in: monotonic time, files, signals, memory, and an end at once.
 
 Knows nothing of nodes.
 """
@@ -12,16 +12,12 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from queue import SimpleQueue
 from typing import Any, NoReturn
 
-from twisted.internet.defer import Deferred, fail
 from twisted.internet.selectreactor import SelectReactor
-from twisted.python.failure import Failure
 from twisted.python.runtime import seconds as wall_clock_seconds
 
 from hraft.log_file import has_room
-from hraft.unhurried import BackgroundThread
 
 #: What select(2) can look at, whatever the process may open: FD_SETSIZE.
 _SELECT_FILES_COUNT = 1024
@@ -86,48 +82,6 @@ def settle_memory() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(_YOUNG_OBJECTS_COUNT, *gc.get_threshold()[1:])
-
-
-class OneThread:
-    """Runs functions in a thread of its own, one after the other; each answer comes back into the reactor's thread.
-
-    Unlike with Twisted's ThreadPool nobody ever waits for the thread to end: a disk that hangs must not keep a process from
-    stopping (O13).
-    """
-
-    def __init__(self, reactor: Any, name: str) -> None:
-        self._reactor = reactor
-        self._name = name
-        self._thread: BackgroundThread | None = None
-        self._jobs: SimpleQueue[tuple[Callable[..., Any], tuple[Any, ...], Deferred[Any]] | None] = SimpleQueue()
-        self._is_stopped = False
-
-    def __call__(self, function: Callable[..., Any], /, *arguments: Any) -> Deferred[Any]:
-        """Call a function there. Fires with its result, or fails with what it raised."""
-        if self._is_stopped:
-            return fail(RuntimeError(f"the thread {self._name!r} was stopped"))
-        if self._thread is None:
-            self._thread = BackgroundThread(target=self._work, name=self._name, daemon=True)
-            self._thread.start()
-        answer: Deferred[Any] = Deferred()
-        self._jobs.put((function, arguments, answer))
-        return answer
-
-    def stop(self) -> None:
-        """Take no more; what is under way goes on for as long as the process does."""
-        if not self._is_stopped:
-            self._is_stopped = True
-            self._jobs.put(None)
-
-    def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            function, arguments, answer = job
-            try:
-                result = function(*arguments)
-            except BaseException:  # whatever it was, it belongs to whoever asked
-                self._reactor.callFromThread(answer.errback, Failure())
-            else:
-                self._reactor.callFromThread(answer.callback, result)
 
 
 def end_at_once(reason: str) -> NoReturn:

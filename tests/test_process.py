@@ -1,14 +1,10 @@
-"""The process that a node lives in: its threads answer in order, and never keep it from ending."""
+"""The process that a node lives in: how it ends, and what it may hold."""
 
 from __future__ import annotations
 
 import gc
 import subprocess
 import sys
-import threading
-from collections.abc import Callable
-from queue import SimpleQueue
-from typing import Any
 
 import pytest
 from twisted.internet.selectreactor import SelectReactor
@@ -16,68 +12,12 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hraft.kv.history import Event
 from hraft.kv.records import Record
-from hraft.process import OneThread, files_count
+from hraft.process import files_count
 from hraft.raft.entry import Entry, EntryKind
 
 
-class PatientReactor:
-    """Calls from threads wait until the test takes them, as a reactor's do."""
-
-    def __init__(self) -> None:
-        self.calls: SimpleQueue[tuple[Callable[..., Any], tuple[Any, ...]]] = SimpleQueue()
-
-    def callFromThread(self, function: Callable[..., Any], *arguments: Any) -> None:
-        """In the thread."""
-        self.calls.put((function, arguments))
-
-    def take(self) -> None:
-        """In the test: carry the next call out, when it is there."""
-        function, arguments = self.calls.get(timeout=10)
-        function(*arguments)
-
-
-class OneThreadTests(SynchronousTestCase):
-    """What blocks, elsewhere."""
-
-    def setUp(self) -> None:
-        """A thread that is stopped at the end."""
-        self.reactor = PatientReactor()
-        self.thread = OneThread(self.reactor, "writer")
-        self.addCleanup(self.thread.stop)
-
-    def test_answers_come_in_order_from_one_other_thread(self) -> None:
-        """Saves depend on it."""
-        answers = [self.thread(lambda number: (number, threading.current_thread().name), number) for number in range(5)]
-        for number, answer in enumerate(answers):
-            self.assertNoResult(answer)
-            self.reactor.take()
-            self.assertEqual((number, "writer"), self.successResultOf(answer))
-
-    def test_errors_come_back(self) -> None:
-        """And the thread goes on."""
-        failed, worked = self.thread(int, "x"), self.thread(int, "7")
-        self.reactor.take()
-        self.failureResultOf(failed, ValueError)
-        self.reactor.take()
-        self.assertEqual(7, self.successResultOf(worked))
-
-    def test_stopped(self) -> None:
-        """What was given before is still done; what comes later fails instead of waiting for ever."""
-        before = self.thread(int, "7")
-        self.thread.stop()
-        self.thread.stop()
-        self.failureResultOf(self.thread(int, "8"), RuntimeError)
-        self.reactor.take()
-        self.assertEqual(7, self.successResultOf(before))
-
-    def test_o13_a_hanging_disk_does_not_keep_the_process(self) -> None:
-        """A thread that never comes back is left behind when the process ends."""
-        script = (
-            "import threading; from hraft.process import OneThread; "
-            "thread = OneThread(None, 'writer'); thread(threading.Event().wait); thread.stop()"
-        )
-        done = subprocess.run([sys.executable, "-c", script], timeout=30, capture_output=True)
-        self.assertEqual((0, b""), (done.returncode, done.stderr))
+class EndingTests(SynchronousTestCase):
+    """When nothing that is known may be trusted any more."""
 
     def test_end_at_once(self) -> None:
         """One line on stderr, a status that is not 0, and nothing else gets to run."""

@@ -32,7 +32,7 @@ from hraft.auth.secrets import NOBODYS, hash_token, is_password
 from hraft.auth.users import User
 from hraft.errors import LoginNeeded, LoginsBusy, TooManyLogins
 
-#: Runs a function where it may take its time; see `hraft.process.OneThread`.
+#: Runs a function where it may take its time; see `hraft.one_thread.OneThread`.
 RunInThread = Callable[..., Deferred[Any]]
 
 _WRONG: Final = "the user and password, or the token, are not right"

@@ -77,6 +77,8 @@ class Loop:
         self._ticking.clock = clock
         self._next_turn: IDelayedCall | None = None
         self._is_turning = False
+        #: What happened in a turn wants another.
+        self._is_due = False
         self._is_stopped = False
         #: A received snapshot that the state machine may be restored from once the save that installs it is durable.
         self._restore: Snapshot | None = None
@@ -154,20 +156,28 @@ class Loop:
         if self._is_stopped:
             return
         if self._is_turning:  # A save was done before `start` returned, or a client called back in.
-            self.wake()
+            self._is_due = True
             return
         self._is_turning = True
         try:
-            self._around.before_turn()
-            ready = self._node.ready()
-            if ready is not None:
-                self._carry_out(ready)
-            if not self._is_stopped:
-                self._around.turned()
+            self._turn_once()
+            if self._is_due and not self._is_stopped:
+                self._turn_once()
         except Exception:
             self.broken()
         finally:
             self._is_turning = False
+        if self._is_due:  # Not without end: whoever else has something for the node comes first.
+            self.wake()
+
+    def _turn_once(self) -> None:
+        self._is_due = False
+        self._around.before_turn()
+        ready = self._node.ready()
+        if ready is not None:
+            self._carry_out(ready)
+        if not self._is_stopped:
+            self._around.turned()
 
     def _carry_out(self, ready: Ready) -> None:
         if ready.restore is not None:

@@ -52,6 +52,7 @@ class NodeService(NodeView, Service):
         transport: Transport,
         state_machine: StateMachine,
         run_in_writer: RunInThread,
+        save_in_writer: RunInThread | None = None,
         run_in_background: RunInThread,
         run_in_transfers: RunInThread | None = None,
         choose: Callable[[int, int], int],
@@ -65,13 +66,11 @@ class NodeService(NodeView, Service):
         encode_result: Callable[[Any], bytes] = msgspec.json.encode,
         decode_result: Callable[[bytes], Any] = msgspec.json.decode,
     ) -> None:
-        """Touches nothing yet.
+        """Touches nothing yet. The threads are told of in `Surroundings`.
 
-        `run_in_writer` is one thread, which runs what it is given in order; `run_in_background` is another, for snapshots, and
-        `run_in_transfers` a third for their parts on the way, lest these wait until one is written. `choose(low, high)` is any
-        integer in [low, high]. `halt(reason)` must end the process, non-zero. With `bootstrap` an empty log becomes that of a new
-        cluster with this node as its only voter. `removed_index`: it was removed in an earlier life; `when_removed(index)`: it is
-        in this one. `encode_result` and `decode_result` carry results from the leader to the node that a client asked.
+        `choose(low, high)` is any integer in [low, high]. `halt(reason)` must end the process, non-zero. With `bootstrap` an
+        empty log begins a new cluster with this node as its only voter. `removed_index`: it was removed in an earlier life;
+        `when_removed(index)`: it is in this one. `encode_result`, `decode_result` carry results from the leader to others.
         """
         around = Surroundings(
             clock=clock,
@@ -80,6 +79,7 @@ class NodeService(NodeView, Service):
             storage=storage,
             transport=transport,
             run_in_writer=run_in_writer,
+            save_in_writer=save_in_writer or run_in_writer,
             run_in_background=run_in_background,
             run_in_transfers=run_in_transfers or run_in_background,
             choose=choose,

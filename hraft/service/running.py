@@ -62,8 +62,8 @@ class Running:
         self._clock, self._node_id = clock, node_id = around.clock, around.node_id
         self._transport = transport = around.transport
         self._events, self._observers = events, observers
-        storage, background, writer = around.storage, around.run_in_background, around.run_in_writer
-        timing, precautions, transfers = around.timing, around.precautions, around.run_in_transfers
+        background, writer, soon = around.run_in_background, around.run_in_writer, around.save_in_writer
+        storage, timing, precautions, transfers = around.storage, around.timing, around.precautions, around.run_in_transfers
         node = self.node = RaftNode(
             node_id,
             Settings(timing.election_timeout_ticks, timing.heartbeat_interval_ticks),
@@ -76,7 +76,7 @@ class Running:
         self.proposals = Proposals()
         self.reads = WaitingReads()
         self.room = DiskRoom(clock, node_id, precautions, writer, alarms)
-        self.saves = Saves(clock, storage, writer, lambda save: self.loop.saved(save), halt, events, self.room.full)
+        self.saves = Saves(clock, storage, writer, soon, lambda save: self.loop.saved(save), halt, events, self.room.full)
         self.applying = Applying(clock, storage, state_machine, self.proposals, background, self._applied, halt, events)
         if recovered.snapshot is not None:
             self.applying.restore_now(recovered.snapshot)

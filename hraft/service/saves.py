@@ -28,15 +28,19 @@ class Saves:
         clock: IReactorTime,
         storage: Storage,
         run_in_writer: RunInThread,
+        save_in_writer: RunInThread,
         saved: Callable[[Save], None],
         halt: Callable[[str], None],
         events: Events,
         full: Callable[[str | None], None],
     ) -> None:
-        """`full` hears why there is no room for a save, and of None when there was some after all."""
+        """`save_in_writer` runs a small save: in the same thread, but it may wait a moment for it. `full` hears why there is no
+        room for a save, and of None when there was some after all.
+        """
         self._clock = clock
         self._storage = storage
         self._run_in_writer = run_in_writer
+        self._save_in_writer = save_in_writer
         self._saved = saved
         self._halt = halt
         self._events = events
@@ -72,7 +76,11 @@ class Saves:
 
     def _write(self) -> None:
         self._retry = None
-        self._run_in_writer(self._storage.save, self.in_flight).addCallbacks(self._done, self._failed)
+        assert self.in_flight is not None
+        # Few entries come from few clients, so there is nothing better to do; many come while others want to be heard.
+        is_small = len(self.in_flight.entries) <= limits.SMALL_SAVE_ENTRIES_COUNT
+        save_in_writer = self._save_in_writer if is_small else self._run_in_writer
+        save_in_writer(self._storage.save, self.in_flight).addCallbacks(self._done, self._failed)
 
     def _done(self, _: object) -> None:
         save, self.in_flight = self.in_flight, None

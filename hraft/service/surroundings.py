@@ -28,8 +28,13 @@ class Surroundings:
     cluster_id: str
     storage: Storage
     transport: Transport
+    #: One thread, which runs what it is given in order.
     run_in_writer: RunInThread
+    #: The same thread, for small saves: what is done in a moment may be done when this returns.
+    save_in_writer: RunInThread
+    #: Another one, for snapshots.
     run_in_background: RunInThread
+    #: A third, for their parts on the way, lest these wait until one is written.
     run_in_transfers: RunInThread
     choose: Callable[[int, int], int]
     halt: Callable[[str], None]

@@ -87,7 +87,7 @@ class Cluster:
         **shape: Any,
     ) -> None:
         """Form the cluster; it is ready when this returns. `messages`: what may happen to each one, from then on."""
-        shape = {"disk_seconds": (0.0005, 0.005), **shape}
+        shape = {"disk_seconds": (0.0005, 0.005), "quick_saves_share": 0.0, **shape}
         drawn = draw_shape(seed, nodes_count=nodes_count, kinds=(), timing=timing, snapshot_policy=snapshot_policy, **shape)
         self.world = World(drawn, state_machine, encode_result, decode_result, is_store=False)
         self._is_closed = False

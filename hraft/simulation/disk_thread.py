@@ -1,7 +1,8 @@
 """A thread of a simulated process that touches the disk: one job after the other, each when the disk is done with it.
 
 A job takes effect at one moment and its process hears of it a little later; a crash may come between the two, or in the midst
-of the job. Stands for `run_in_writer` and `run_in_background` of `NodeService`. Knows nothing of what the jobs do.
+of the job. Stands for `run_in_writer`, `save_in_writer` and `run_in_background` of `NodeService`. Knows nothing of what the jobs
+do.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
 from hraft.simulation.clock import Call, Process, WorldClock
@@ -27,9 +28,13 @@ class Job(NamedTuple):
 class DiskThread:
     """Call it with a function and its arguments; the Deferred fires with the result, or fails with what was raised."""
 
-    def __init__(self, clock: WorldClock, process: Process, latency: Callable[[], float]) -> None:
+    def __init__(
+        self, clock: WorldClock, process: Process, latency: Callable[[], float], is_quick: Callable[[], bool] = lambda: False
+    ) -> None:
         self._clock = clock
         self._process = process
+        #: Draws whether a job that its process waits for is done at once.
+        self._is_quick = is_quick
         #: Draws how long the next job takes; asked twice for each: for the disk, and for the way back to the process.
         self._latency = latency
         self._jobs: deque[Job] = deque()
@@ -44,6 +49,15 @@ class DiskThread:
             self._jobs.append(Job(function, arguments, result))
             self._go_on()
         return result
+
+    def soon(self, function: Callable[..., Any], /, *arguments: Any) -> Deferred[Any]:
+        """The same for a job that its process waits for, if only for a moment: perhaps it is done when this returns."""
+        if self._process.is_dead or self._jobs or self._is_stalled or not self._is_quick():
+            return self(function, *arguments)
+        try:
+            return succeed(function(*arguments))
+        except Exception:
+            return fail()
 
     @property
     def in_progress(self) -> Job | None:

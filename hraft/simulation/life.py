@@ -95,7 +95,7 @@ def begin_life(node: SimulatedNode, bootstrap: bool) -> Life:
     transport = ProcessTransport(world.network, identity, node.address, process)
     storage = WatchedStorage(node.disk, node.truth, CLUSTER_ID, shape.segment_bytes, shape.padding_bytes, _Watcher(node))
     storage.pending = node.pending
-    writer = DiskThread(world.clock, process, node.disk_latency)
+    writer = DiskThread(world.clock, process, node.disk_latency, node.is_quick)
     background = DiskThread(world.clock, process, node.disk_latency)
     if node.is_stalled:
         writer.stall()
@@ -116,6 +116,7 @@ def begin_life(node: SimulatedNode, bootstrap: bool) -> Life:
         transport=transport,
         state_machine=state_machine,
         run_in_writer=writer,
+        save_in_writer=writer.soon,
         run_in_background=background,
         choose=node.random.randint,
         halt=halt,

@@ -212,6 +212,11 @@ class SimulatedNode:
         """How long the next operation takes."""
         return self.random.uniform(*self.disk_seconds)
 
+    def is_quick(self) -> bool:
+        """Whether the next small save is done while its process waits for it."""
+        share = self.world.shape.quick_saves_share
+        return share > 0.0 and self.random.random() < share
+
     def _cut_short(self, thread: DiskThread) -> None:
         """Let the disk do some operations of the job it was at."""
         job = thread.in_progress

@@ -79,6 +79,8 @@ class Shape:
     #: How much of what was not synced a crash loses.
     loss_chance: float
     disk_seconds: tuple[float, float]
+    #: How many small saves are done while their process waits, so that it hears of them in the same event.
+    quick_saves_share: float
     segment_bytes: int
     padding_bytes: int
     #: How often members compare their states; None: never.
@@ -177,6 +179,7 @@ def draw_shape(seed: int, seconds: float = WORLD_SECONDS, **given: Any) -> Shape
             session_answers_count=random.choice((1, 4, 64)),
         ),
         check_interval_seconds=random.choice((None, None, None, 5.0)),
+        quick_saves_share=random.choice((0.0, 0.0, 0.3, 0.9)),
     )
     return replace(shape, **given)
 

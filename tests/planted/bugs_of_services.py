@@ -5,6 +5,7 @@ from planted_bug import both, bug
 _ONE_CLUSTER = "a world has one cluster, and every address one node"
 _LINKS = "simulated links stand in the place of hraft.peers"
 _PROMPTNESS = "only how soon: who waits is told within the timeout all the same"
+_THREADS = "simulated threads stand in the place of hraft.one_thread"
 _SECOND = "another line of defence holds: "
 
 _IN_ORDER = bug(
@@ -159,6 +160,22 @@ SAVES = (
         "            self._saves.start(ready.save)\n            self._node.saved(ready.save.number)\n",
         "            self._node.saved(save.number)\n",
         "",
+    ),
+    bug(
+        "X2a",
+        "the reactor waits for every save, however slow the disk is",
+        "one_thread",
+        "self._last_seconds < self._patience_seconds and",
+        "self._thread is not None and",
+        unseen=_THREADS,
+    ),
+    bug(
+        "X2b",
+        "what is done just after nobody waits for it any more is never heard of",
+        "one_thread",
+        "        if self.done is not None and self.firsts[0] is not None:\n",
+        "        if self.done is not None:\n",
+        unseen=_THREADS,
     ),
 )
 

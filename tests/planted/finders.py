@@ -35,6 +35,7 @@ TESTS = {
     "credentials.py": ("cli/test_users_command.py",),
     "founding.py": ("test_founding.py",),
     "gathering.py": ("test_gathering.py",),
+    "one_thread.py": ("test_one_thread.py",),
     "offline": ("offline/test_new_clusters.py",),
 }
 #: Those that name a rule come before those that find anything and say little.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from clusters import ELECTION_TIMEOUT_SECONDS, TIMING, Cluster, Member, Outcome, delete_command, set_command
-from twisted.internet.defer import CancelledError
+from twisted.internet.defer import CancelledError, maybeDeferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from hraft import limits
@@ -317,3 +317,18 @@ class ReadTests(ThreeNodes):
         )
         read = self.cluster.wait_for(self.leader.service.confirm_read(), limits.READ_TIMEOUT_SECONDS + 0.1)
         self.assertIsInstance(read.error, ReadFailed)
+
+
+class QuickDiskTests(SynchronousTestCase):
+    """Disks so fast that small saves are done before anybody looks away."""
+
+    def test_writes_by_one_and_by_many(self) -> None:
+        """What is saved within a turn is answered like everything else, each exactly once."""
+        cluster = Cluster(save_in_writer=maybeDeferred).bootstrap(3)
+        outcomes = [Outcome(cluster.the_leader().service.propose(set_command("one", str(number)))) for number in range(2)]
+        cluster.settle()
+        outcomes += [Outcome(cluster.the_leader().service.propose(set_command(f"k{number}", "v"))) for number in range(50)]
+        cluster.settle()
+        self.assertEqual([(1, None)] * 52, [(outcome.count, outcome.error) for outcome in outcomes])
+        self.assertEqual(["1"] * 3, [member.get("one") for member in cluster.members.values()])
+        self.assertEqual(1, len(cluster.states()))

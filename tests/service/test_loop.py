@@ -108,6 +108,25 @@ class LoopTests(SynchronousTestCase):
         self.loop.saved(save)
         self.assertEqual([("saved", 1), ("saved", save), "ready"], self.story)
 
+    def test_a_save_that_is_done_within_its_turn_brings_another_in_the_same(self) -> None:
+        """What a follower owes its leader does not wait for the reactor, as long as its disk is fast."""
+        first, second = Save(1, HardState(1)), Save(2, HardState(1))
+        part: Any = self.loop._saves
+        part.start = self.loop.saved
+        self.node.readys = [Ready(first), Ready(second, (MESSAGE,)), Ready(send=(MESSAGE,))]
+        self.loop.wake()
+        call_later = self.clock.callLater
+
+        def later(*arguments: Any) -> Any:
+            self.story.append("later")
+            return call_later(*arguments)
+
+        self.clock.callLater = later  # type: ignore[method-assign]
+        one, other = [("saved", 1), ("saved", first)], [("saved", 2), ("saved", second)]
+        # A client that always has more must not keep all others from being heard: the third comes through the reactor.
+        expected = ["ready", *one, "ready", ("send", MESSAGE), *other, "later", "ready", ("send", MESSAGE)]
+        self.assertEqual(expected, self.turn())
+
     def test_a_snapshot_to_send_is_not_sent_as_a_message(self) -> None:
         """The node's InstallSnapshot is a wish: the file travels in chunks."""
         self.node.readys = [Ready(send=(Envelope("node0", "node1", InstallSnapshot(7, SNAPSHOT)),))]

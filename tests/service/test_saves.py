@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import pytest
+from twisted.internet.defer import succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from hraft.errors import ProposalDropped, StorageFailed, StorageFull
-from hraft.raft.entry import HardState
+from hraft.limits import SMALL_SAVE_ENTRIES_COUNT
+from hraft.raft.entry import Entry, EntryKind, HardState
 from hraft.raft.ready import Save
 from hraft.service.events import Events
 from hraft.service.saves import Saves
+from hraft.service.surroundings import RunInThread
 from hraft.simulation.thread import SimulatedThread
 
 SAVE = Save(1, HardState(1))
@@ -40,7 +43,7 @@ class SavesTests(SynchronousTestCase):
         thread = SimulatedThread(self.clock, 0.0)
         self.reasons: list[str | None] = []
         saved, halted, told = self.saved.append, self.halted.append, self.reasons.append
-        saves = Saves(self.clock, self.storage, thread, saved, halted, Events("node0"), told)  # type: ignore[arg-type]
+        saves = Saves(self.clock, self.storage, thread, thread, saved, halted, Events("node0"), told)  # type: ignore[arg-type]
         saves.start(SAVE)
         self.clock.advance(0.0)
         return saves
@@ -83,3 +86,23 @@ class SavesTests(SynchronousTestCase):
         saves = self.start(StorageFull("no space left"))
         saves.stop()
         self.assertEqual([], self.clock.getDelayedCalls())
+
+    def test_small_ones_may_be_waited_for(self) -> None:
+        """Few clients have nothing better to wait for; many want to be heard while the disk is busy."""
+        small, large = (
+            Save(1, HardState(1), entries=tuple(Entry(index, 1, EntryKind.NOOP) for index in range(1, count + 1)))
+            for count in (SMALL_SAVE_ENTRIES_COUNT, SMALL_SAVE_ENTRIES_COUNT + 1)
+        )
+        ways: list[tuple[str, Save]] = []
+
+        def way(name: str) -> RunInThread:
+            return lambda function, save: succeed(ways.append((name, save)))
+
+        saved, events = self.ignored, Events("node0")
+        saves = Saves(Clock(), FailingStorage(), way("thread"), way("waited"), saved, saved, events, saved)  # type: ignore[arg-type]
+        for save in (small, large):
+            saves.start(save)
+        self.assertEqual([("waited", small), ("thread", large)], ways)
+
+    def ignored(self, told: object) -> None:
+        """What it says does not matter."""
