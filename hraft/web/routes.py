@@ -32,6 +32,7 @@ from hraft.web.reads import Reads
 from hraft.web.sessions import SessionApi
 from hraft.web.tally import HttpTally
 from hraft.web.transactions import TransactionApi
+from hraft.web.who import WhoApi
 from hraft.web.writes import Writes
 
 
@@ -64,7 +65,8 @@ def node_api(
     reads, writes = Reads(node, age_seconds), Writes(node, forward=True)
     cluster = ClusterApi(node, reads, backups)
     tally = tally or HttpTally(monotonic)
-    of_any_node = (cluster, MemberApi(node), HealthApi(node), MetricsApi(figures or Figures(node, tally)), PageApi())
+    who = WhoApi(None if guard is None else guard.logins)
+    of_any_node = (cluster, MemberApi(node), who, HealthApi(node), MetricsApi(figures or Figures(node, tally)), PageApi())
     if not isinstance(node.state_machine, KeyValueStore):
         return Api(node, [route for part in of_any_node for route in part.routes()], guard, tally)
     parts = (

@@ -159,15 +159,33 @@ def test_a_node_that_falls_silent(cluster: Cluster, browser: Any) -> None:
 
 
 def test_a_browser_logs_in(cluster: Cluster, browser: Any) -> None:
-    """With its own login, which the stream and every request carry; and what the user may not do is said in words."""
+    """With its own login, which the stream and every request carry; what the user may not do is not offered, and if it is tried
+    all the same, as by a page that was open when the user's role was changed, the refusal is said in words."""
     users = cluster.folder / "users"
-    command = [sys.executable, "-m", "hraft", "users", "add", str(users), "eve", "--role", "read"]
-    subprocess.run(command, input=b"correct horse\n", env=cluster.environment, check=True, capture_output=True)
+    for name, role in (("eve", "read"), ("ada", "admin")):
+        command = [sys.executable, "-m", "hraft", "users", "add", str(users), name, "--role", role]
+        subprocess.run(command, input=b"correct horse\n", env=cluster.environment, check=True, capture_output=True)
     node = cluster.node("--auth", f"file:{users}").start().wait_until_started()
     assert 401 == node.ask("GET", "/").status
     looker = Looker(browser, node.http_address, http_credentials={"username": "eve", "password": "correct horse"})
     looker.wait_for("#connection-words", "live, as of")
     looker.wait_for("#keys-note", "0 keys in all")
+    looker.page.wait_for_selector("#new-key", state="hidden")
+    ada = Looker(browser, node.http_address, http_credentials={"username": "ada", "password": "correct horse"})
+    ada.page.click("#new-key")
+    ada.page.fill("#value-key", "colour")
+    ada.page.fill("#value-text", "red")
+    ada.page.click("#value-save")
+    ada.page.wait_for_selector("#value", state="hidden")
+    open_key(looker, "colour")
+    looker.wait_for_value("#value-text", "red")
+    looker.wait_for("#value-about", "You may read this key, and not change it")
+    assert not looker.page.is_editable("#value-text")
+    for hidden in ("#value-save", "#value-delete"):
+        assert looker.page.is_hidden(hidden)
+    looker.picture("read-only", whole=False)
+    looker.page.click("#value-close")
+    looker.page.evaluate("document.getElementById('new-key').hidden = false")
     looker.page.click("#new-key")
     looker.page.fill("#value-key", "a")
     looker.page.click("#value-save")

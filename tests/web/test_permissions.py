@@ -149,6 +149,7 @@ EXAMPLES = (
     Example("POST", "/v1/cluster/members/node2/promote?none", ADMIN),
     Example("POST", "/v1/cluster/transfer?none", ADMIN),
     Example("GET", "/v1/discovery", ALL),
+    Example("GET", "/v1/user", USERS),
     Example("GET", "/livez", ALL),
     Example("GET", "/readyz", ALL),
     Example("GET", "/livez/disk", ALL),
@@ -247,3 +248,16 @@ def _told(example: Example, site: GuardedSite) -> Iterator[tuple[str, tuple[int,
         yield who, (reply.status, head, reply.body, kept)
         if who in example.allowed and example.method != "GET":
             before = site.node.state_machine.state_hash()
+
+
+class WhoTests(SynchronousTestCase):
+    """/v1/user: what a page goes by when it offers changes."""
+
+    def test_each_is_told_what_it_may_do(self) -> None:
+        """Its role and its keys, and nothing of others and of secrets."""
+        site = GuardedSite()
+        told = {who: site.ask("GET", "/v1/user", who=who).json() for who in ("reader", "web", "admin")}
+        rules = [{"access": "write", "prefix": "web/"}, {"access": "read", "prefix": "shared/"}]
+        self.assertEqual({"user": "reader", "role": "read", "keys": None}, told["reader"])
+        self.assertEqual({"user": "web", "role": "write", "keys": rules}, told["web"])
+        self.assertEqual({"user": "admin", "role": "admin", "keys": None}, told["admin"])

@@ -4,10 +4,12 @@ import { announce, byId, duration, linkTo, make, say, timeOf } from './elements.
 import { Connection } from './connection.js';
 import { Keys } from './keys.js';
 import { Overview } from './overview.js';
+import { Rights } from './rights.js';
 import { Values } from './values.js';
 
 const overview = new Overview();
-const values = new Values(() => keys.reload());
+const rights = new Rights();
+const values = new Values(() => keys.reload(), rights);
 const keys = new Keys((record, prefix) => values.open(record, prefix));
 
 let wasCut = false;
@@ -24,9 +26,15 @@ function changed({ kind, words, lastHeard }) {
   else if (wasCut) {
     announce('The connection is back.');
     if (!byId('keys').hidden) keys.reload();
+    learnRights();
   }
   byId('cut-off').hidden = !isCut;
   wasCut = isCut;
+}
+
+async function learnRights() {
+  await rights.load();
+  byId('new-key').hidden = !rights.mayWriteSome;
 }
 
 let shownCut = '';
@@ -53,3 +61,4 @@ function showCut(words, lastHeard) {
 
 new Connection({ heard: (kind, document) => overview[kind](document), changed });
 keys.load();
+learnRights();

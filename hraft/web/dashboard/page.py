@@ -31,6 +31,7 @@ FILES: Final = {
     b"/dashboard/overview.js": ("overview.js", _SCRIPT),
     b"/dashboard/sparkline.js": ("sparkline.js", _SCRIPT),
     b"/dashboard/keys.js": ("keys.js", _SCRIPT),
+    b"/dashboard/rights.js": ("rights.js", _SCRIPT),
     b"/dashboard/values.js": ("values.js", _SCRIPT),
     b"/dashboard/elements.js": ("elements.js", _SCRIPT),
 }

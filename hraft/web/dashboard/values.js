@@ -6,8 +6,9 @@ import { ask, bytesOf, hex, inQuery, shownKey } from './keys.js';
 const SHOWN_BYTES = 4096;
 
 export class Values {
-  constructor(changed) {
+  constructor(changed, rights) {
     this.changed = changed;
+    this.rights = rights;
     this.dialog = byId('value');
     byId('value-form').addEventListener('submit', (event) => {
       event.preventDefault();
@@ -48,17 +49,20 @@ export class Values {
     this.record = this.current = record;
     const isNew = !this.name;
     const isText = record?.value_base64 === undefined;
+    const isReadOnly = (this.isReadOnly = !isNew && !this.rights.mayWrite(this.name));
     byId('value-title').textContent = isNew ? 'New key' : shownKey(this.name);
     byId('value-key').readOnly = !isNew;
     byId('value-text').value = record?.value ?? '';
     // A text area knows line feeds only, and what nobody has typed must not change.
     this.isCrlf = /\r\n/.test(record?.value ?? '') && !/\r(?!\n)|(?<!\r)\n/.test(record.value);
-    byId('value-text').readOnly = false;
-    byId('value-label').textContent = isText ? 'Value' : 'Value: these bytes are no text; what is typed here takes their place';
+    byId('value-text').readOnly = isReadOnly;
+    byId('value-text').hidden = isReadOnly && !isText;
+    byId('value-label').textContent = isText ? 'Value' : isReadOnly ? 'Value: these bytes are no text' : 'Value: these bytes are no text; what is typed here takes their place';
     byId('value-bytes').hidden = isText;
     if (!isText) byId('value-bytes').textContent = dump(bytesOf(record.value_base64));
-    byId('value-about').textContent = record ? about(record) : isNew ? 'It is made only if there is none of that name.' : '';
-    byId('value-delete').hidden = !record;
+    byId('value-about').textContent = record ? `${about(record)}${isReadOnly ? '. You may read this key, and not change it' : ''}` : isNew ? 'It is made only if there is none of that name.' : '';
+    byId('value-delete').hidden = !record || isReadOnly;
+    byId('value-save').hidden = isReadOnly;
     byId('value-save').textContent = record || !isNew ? 'Save' : 'Create';
     // Bytes that cannot be shown as text are not replaced by nothing because somebody has looked at them.
     byId('value-save').disabled = !isText;
@@ -138,7 +142,7 @@ export class Values {
     this.record = this.current = null;
     byId('value-delete').hidden = true;
     byId('value-about').textContent = '';
-    this.problem('This key is not there any more. Nothing was changed. “Save” makes it anew.');
+    this.problem(`This key is not there any more.${this.isReadOnly ? '' : ' Nothing was changed. “Save” makes it anew.'}`);
   }
 
   problem(words) {
