@@ -17,7 +17,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 
 from benchmarks.processes import cpu_seconds, resident_mib
-from tests.process.cluster import free_ports
+from chaos.ports import free_ports
 
 #: A machine that is busy with other things may take long to start three nodes.
 START_SECONDS = 60.0

@@ -121,9 +121,9 @@ def _network(stage: Stage, kind: str, words: str, conditions: Conditions) -> Fau
 
 def restart_all(stage: Stage) -> Fault:
     """kill -9 of every node at once, and a cold start in any order."""
+    while not stage.is_whole:
+        yield 0.1
     nodes = stage.free()
-    if len(nodes) < len(stage.nodes):
-        return
     with stage.taking(nodes):
         stage.inject("restart-all", _names(nodes))
         try:

@@ -88,7 +88,7 @@ class Load:
     def close(self) -> None:
         """Stop writing; what was sent and not answered may be done. Harmless twice."""
         if self._thread.is_alive():
-            asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(10)
+            asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(60)
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(10)
             self._loop.close()

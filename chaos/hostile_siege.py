@@ -74,7 +74,7 @@ class Siege:
             self._recorder.stand_before(self.recorded_node)
             node.start().wait_until_started()
         self._recorder.stand_before(self.recorded_node)
-        self.leader = next(node for node in self.nodes if node.status()["role"] == "leader")
+        self.leader = cluster.leader()
         cluster.write(BIG_KEY, "x" * 65536)
 
     def office(self) -> tuple[str, int]:
@@ -158,7 +158,7 @@ class Siege:
             found.append(f"leader and term were {office} and are {self.office()}")
         found += [f"{node.name} has ended" for node in self.nodes if not node.is_running()]
         found += load.lost(self.leader)
-        end = self.leader.status()["commit_index"]
+        end = wait_until(self.leader.status, "the leader answers")["commit_index"]
         for node in self.nodes:
             wait_until(lambda node=node: node.status().get("applied_index", 0) >= end, f"{node.name} has what was acknowledged")
         for node in self.nodes:

@@ -9,7 +9,8 @@ import threading
 from collections.abc import Sequence
 
 from chaos.hostile_clients import HOST
-from tests.process.cluster import Node, free_ports
+from chaos.ports import free_ports
+from tests.process.cluster import Node
 
 _RECORDED_BYTES = 256 * 1024
 _LOOK_SECONDS = 0.2

@@ -11,6 +11,7 @@ import os
 import shutil
 import socket
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 from chaos.links import LOSS_PERCENT, Conditions, Place
@@ -26,7 +27,7 @@ _SLOW = ("root", "tbf", "rate", "1mbit", "burst", "10kb", "latency", "300ms")
 
 
 def _run(*command: str, text: str | None = None) -> None:
-    done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60)
     if done.returncode:
         raise OSError(f"{' '.join(command)}: {done.stderr.strip() or done.returncode}")
 
@@ -76,7 +77,8 @@ class Namespaces:
         self._made: list[str] = []
         self._hub_fd = self._home_fd = -1
         for name in _left_behind():
-            _run("ip", "netns", "del", name)
+            with suppress(OSError):  # Another run has found it, too, and was quicker.
+                _run("ip", "netns", "del", name)
         try:
             self._namespace(self._hub)
             _run("ip", "-n", self._hub, "link", "add", "bridge", "type", "bridge")

@@ -14,6 +14,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from chaos.links import LOSS_PERCENT, Conditions, Place
+from chaos.ports import free_ports
 from chaos.security import Security, Users
 from hraft.limits import PEER_HELLO_BYTES
 from hraft.peers.boxes import BoxParser
@@ -22,19 +23,6 @@ _PIECE_BYTES = 64 * 1024
 _LOOK_SECONDS = 0.01
 _RETRANSMISSION_SECONDS = (0.2, 0.6)
 _SLOW_DELAY_SECONDS, _SLOW_BYTES_A_SECOND = 0.05, 128 * 1024
-#: Below the ports that systems give to outgoing connections, so that a port stays free while its node is down.
-_PORTS = range(20_000, 30_000)
-
-
-def _free_port() -> int:
-    while True:
-        port = random.SystemRandom().choice(_PORTS)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        return port
 
 
 class Proxies:
@@ -53,11 +41,11 @@ class Proxies:
         self._thread.start()
 
     def _call(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(10)
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(60)
 
     def add(self, name: str) -> Place:
         """A proxy before one more node."""
-        http_port, raft_port = _free_port(), _free_port()
+        http_port, raft_port = free_ports(2)
 
         async def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             task = asyncio.current_task()

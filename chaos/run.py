@@ -18,6 +18,8 @@ START_SECONDS = 60.0
 #: How many faults there are at once at most, and how long until there is one more.
 FAULTS_AT_ONCE_COUNT = 2
 CALM_SECONDS = (0.5, 3.0)
+#: How much longer a run may be that has not had all of its faults.
+EXTRA_SECONDS = 60.0
 _LOOK_SECONDS = 0.05
 
 
@@ -101,7 +103,7 @@ class Run:
     def _torment(self) -> None:
         begun = time.monotonic()
         calm_until, epoch_ends = begun + 1.0, begun + EPOCH_SECONDS
-        while (now := time.monotonic()) < begun + self._seconds and not self.stage.violations:
+        while self._goes_on((now := time.monotonic()) - begun) and not self.stage.violations:
             for kind in [kind for kind, (_, due_at) in self._active.items() if due_at <= now]:
                 self._go_on(kind)
             if now >= epoch_ends:
@@ -111,6 +113,11 @@ class Run:
                 self._begin_one()
                 calm_until = time.monotonic() + self.stage.chance.uniform(*CALM_SECONDS)
             time.sleep(_LOOK_SECONDS)
+
+    def _goes_on(self, seconds: float) -> bool:
+        """A slow machine is given the time for one fault of each kind."""
+        is_missing = any(kind not in self.stage.injected for kind in self._kinds)
+        return seconds < self._seconds or (is_missing and seconds < self._seconds + EXTRA_SECONDS)
 
     def _begin_one(self) -> None:
         """Each kind once, in any order, before there is one again: a short run too has all that it was asked for."""

@@ -36,6 +36,11 @@ class Stage:
         self.nodes = (*self.nodes, node)
         return node
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether no fault has any node in hand."""
+        return not self._in_hand
+
     def free(self) -> list[Node]:
         """The nodes that no fault has in hand, the leader first if it is among them."""
         found = [node for node in self.nodes if node.name not in self._in_hand]

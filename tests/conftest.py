@@ -21,6 +21,8 @@ settings.register_profile("explore", deadline=None, suppress_health_check=SUPPRE
 settings.load_profile("same")
 
 ROOT = Path(__file__).resolve().parent.parent
+# At the end: what is tested is the hraft that is installed, and chaos/ and fuzz/ stand beside it in a checkout only.
+sys.path.append(str(ROOT))
 SCENARIO_ROW = re.compile(r"^\| ([ELDRMTSCNOX]\d+) \|", re.MULTILINE)
 
 

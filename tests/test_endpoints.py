@@ -10,16 +10,10 @@ from twisted.internet.protocol import Factory
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
+from chaos.ports import free_row
 from hraft.addresses import Address, Endpoint, parse_listening, parse_target
 from hraft.endpoints import ACCEPTED_CONNECTIONS_COUNT, client_endpoint, listen
 from hraft.errors import BadAddress, PortUnusable
-
-
-def free_port() -> int:
-    """A port that nobody had a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class ListenTests(SynchronousTestCase):
@@ -37,13 +31,13 @@ class ListenTests(SynchronousTestCase):
 
     def test_every_interface_is_both_families(self) -> None:
         """`:11000` answers IPv4 and, where the machine has it, IPv6, whatever the system makes of a socket on `::`."""
-        interfaces = self.listening(Address("", free_port()))
+        interfaces = self.listening(Address("", free_row(1)))
         self.assertIn("0.0.0.0", interfaces)
         self.assertEqual(set(), interfaces - {"0.0.0.0", "::"})
 
     def test_localhost(self) -> None:
         """Both `curl localhost` and `curl 127.0.0.1` find it."""
-        self.assertIn("127.0.0.1", self.listening(Address("localhost", free_port())))
+        self.assertIn("127.0.0.1", self.listening(Address("localhost", free_row(1))))
 
     def test_a_flood_is_accepted_bit_by_bit(self) -> None:
         """Or all that were accepted before it would look silent: they are read between two turns only."""
@@ -55,7 +49,7 @@ class ListenTests(SynchronousTestCase):
                 self.accepted_count += 1
 
         factory = Counting()
-        where = Address("127.0.0.1", free_port())
+        where = Address("127.0.0.1", free_row(1))
         (port,) = listen(reactor, where, factory)._ports
         self.addCleanup(port.connectionLost, None)  # type: ignore[attr-defined]
         reactor.removeReader(port)  # type: ignore[attr-defined]
@@ -68,7 +62,7 @@ class ListenTests(SynchronousTestCase):
 
     def test_endpoint_string(self) -> None:
         """Twisted's own strings work as they do elsewhere."""
-        port = free_port()
+        port = free_row(1)
         self.assertEqual({"127.0.0.1"}, self.listening(parse_listening(f"tcp:{port}:interface=127.0.0.1")))
 
     def test_port_in_use(self) -> None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-import sys
 import tracemalloc
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -15,8 +13,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-# At the end: what is tested is the hraft that is installed, and fuzz/ stands beside it in a checkout only.
-sys.path.append(str(Path(__file__).resolve().parent.parent))
 pytest.importorskip("httptools")
 
 from fuzz import target as fuzz_target
