@@ -27,7 +27,7 @@ class PatientReactor:
 
     def take(self) -> None:
         """In the test: carry the next call out, when it is there."""
-        function, arguments = self.calls.get(timeout=10)
+        function, arguments = self.calls.get(timeout=50)
         function(*arguments)
 
 

@@ -25,7 +25,7 @@ class EndingTests(SynchronousTestCase):
             "import atexit; from hraft.process import end_at_once; "
             "atexit.register(print, 'ran'); end_at_once('the disk failed')"
         )
-        done = subprocess.run([sys.executable, "-c", script], timeout=30, capture_output=True)
+        done = subprocess.run([sys.executable, "-c", script], timeout=55, capture_output=True)
         self.assertEqual((1, b"hraft: the disk failed\n", b""), (done.returncode, done.stderr, done.stdout))
 
     @pytest.mark.scenario("O7")
@@ -36,12 +36,12 @@ class EndingTests(SynchronousTestCase):
             "try:\n    while os.write(writing, bytes(4096)): pass\nexcept BlockingIOError: pass\n"
             "os.set_blocking(writing, True); os.dup2(writing, 2); end_at_once('the disk failed')"
         )
-        self.assertEqual(1, subprocess.run([sys.executable, "-c", script], timeout=30).returncode)
+        self.assertEqual(1, subprocess.run([sys.executable, "-c", script], timeout=55).returncode)
 
     def test_end_at_once_where_the_log_has_stderr(self) -> None:
         """twist puts its log there; what ends a process is told to whoever started it, and the log has it already."""
         script = "import io, sys; from hraft.process import end_at_once; sys.stderr = io.StringIO(); end_at_once('full')"
-        done = subprocess.run([sys.executable, "-c", script], timeout=30, capture_output=True)
+        done = subprocess.run([sys.executable, "-c", script], timeout=55, capture_output=True)
         self.assertEqual((1, b"hraft: full\n"), (done.returncode, done.stderr))
 
 

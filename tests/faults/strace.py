@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -65,8 +66,11 @@ class Strace:
         self._process.wait()
 
     def _is_traced(self) -> bool:
-        tasks = [path.read_text() for path in Path(f"/proc/{self._pid}/task").glob("*/status")]
-        return all(re.search(r"^TracerPid:\t0$", task, re.MULTILINE) is None for task in tasks)
+        for path in Path(f"/proc/{self._pid}/task").glob("*/status"):
+            with suppress(OSError):  # a thread that has ended meanwhile, or all of them: the fault strikes at once
+                if re.search(r"^TracerPid:\t0$", path.read_text(), re.MULTILINE):
+                    return False
+        return True
 
 
 def started_under(injection: Injection) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from cluster import Cluster
+from cluster import Cluster, wait_until
 from damages import DAMAGES, RECOVERED, REFUSED, harm, lasting_files
 
 pytestmark = pytest.mark.timeout(300)
@@ -16,13 +16,13 @@ WRITES_COUNT = 130
 def test_one_fault_per_file(cluster: Cluster) -> None:
     """Each file once, each kind of damage, each node: it refuses in one line or repairs, and the cluster has lost nothing."""
     cluster.start(3, *OPTIONS)
-    leader = cluster.leader()
     acknowledged = {f"key{number}": str(number) for number in range(WRITES_COUNT)}
     for key, value in acknowledged.items():
-        assert leader.set(key, value).status == 200
+        cluster.write(key, value)
     outcomes = {}
-    files_count = len(list(lasting_files(cluster.nodes[0])))
-    assert files_count == 4, "node.json, a segment, two snapshots"
+    files_count = 4
+    for node in cluster.nodes:
+        wait_until(lambda node=node: len(list(lasting_files(node))) == files_count, "node.json, a segment, two snapshots")  # type: ignore[misc]
     for number in range(2 * files_count):
         node = cluster.nodes[number % 3]
         files = list(lasting_files(node))

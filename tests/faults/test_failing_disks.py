@@ -89,8 +89,8 @@ def test_no_room_for_a_while(cluster: Cluster, role: str) -> None:
     others = [other for other in cluster.nodes if other is not node]
     with Writers(cluster, "load") as writers, Strace(node, Injection("pwrite64", ENOSPC)):
         wait_until(lambda: "nothing is acknowledged until there is room" in node.log(), "the node says that its disk is full")
-        leaders = {other.node_id for other in others}
-        wait_until(lambda: {other.leader_id() for other in others} & leaders or role == FOLLOWER, "another node leads")
+        if role == LEADER:
+            cluster.leader(among=others)
         writers.wait_for(10, "writes are acknowledged by the others")
     wait_until(lambda: "there is room on the disk again" in node.log(), "the node notices that there is room")
     settle(cluster, "settled")

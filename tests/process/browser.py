@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cluster import PATIENCE_SECONDS
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 #: Pictures of the page as the tests saw it; not for version control.
@@ -35,7 +36,7 @@ def chromium() -> Iterator[Any]:
     # A sandbox of Chromium's needs rights that root in a container has not; what it shows here is our own page.
     options = ["--no-sandbox"] if os.geteuid() == 0 else []
     with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=path, args=options)
+        browser = running.chromium.launch(executable_path=path, args=options, timeout=1000 * PATIENCE_SECONDS)
         yield browser
         browser.close()
 
@@ -45,6 +46,7 @@ class Looker:
 
     def __init__(self, browser: Any, address: str, **options: Any) -> None:
         self.context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+        self.context.set_default_timeout(1000 * PATIENCE_SECONDS)
         self.page = self.context.new_page()
         #: Errors, and violations of the Content-Security-Policy, of which Chromium tells on the console.
         self.complaints: list[str] = []
@@ -55,17 +57,17 @@ class Looker:
         self.page.on("request", lambda request: request.url.startswith(f"http://{address}/") or self.foreign.append(request.url))
         self.page.goto(f"http://{address}/")
 
-    def wait_for(self, selector: str, text: str, seconds: float = 30.0) -> None:
+    def wait_for(self, selector: str, text: str) -> None:
         """Until the element says so. Not by a function of ours: the page's policy lets nobody evaluate one again and again."""
         from playwright.sync_api import expect
 
-        expect(self.page.locator(selector)).to_contain_text(text, timeout=seconds * 1000)
+        expect(self.page.locator(selector)).to_contain_text(text, timeout=1000 * PATIENCE_SECONDS)
 
-    def wait_for_value(self, selector: str, value: str, seconds: float = 30.0) -> None:
+    def wait_for_value(self, selector: str, value: str) -> None:
         """Until a field has it."""
         from playwright.sync_api import expect
 
-        expect(self.page.locator(selector)).to_have_value(value, timeout=seconds * 1000)
+        expect(self.page.locator(selector)).to_have_value(value, timeout=1000 * PATIENCE_SECONDS)
 
     def text(self, selector: str) -> str:
         said: str = self.page.inner_text(selector)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import random
 import signal
 import socket
 import ssl
@@ -21,13 +20,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import hraft
+from chaos.ports import free_ports
 
 T = TypeVar("T")
 
 #: A busy machine with two cores is no reason to fail; one that has nothing else to do needs a twentieth of this.
 PATIENCE_SECONDS = 60.0
-#: Below the ports that systems give to outgoing connections, so that a port stays free while its node is down.
-PORTS = range(20_000, 30_000)
+#: For whoever counts on a leader that stays, or on the term: an election then has a reason other than a busy machine.
+PATIENT = ("--election-timeout", "4000", "--heartbeat-interval", "200")
 IN_USE = "Address already in use"
 
 
@@ -54,23 +54,6 @@ def wait_until(condition: Callable[[], T], what: str, seconds: float = PATIENCE_
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {seconds:g} s: {what}")
         time.sleep(0.02)
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on, by asking the system for each. Another process may still be quicker: see `Node.start`."""
-    found: list[int] = []
-    while len(found) < count:
-        port = random.SystemRandom().choice(PORTS)
-        try:
-            for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
-                with socket.socket(family) as probe:
-                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                    probe.bind((host, port))
-        except OSError:
-            continue
-        if port not in found:
-            found.append(port)
-    return found
 
 
 class Node:
@@ -170,6 +153,10 @@ class Node:
     def log(self) -> str:
         """All that its processes have written."""
         return self.log_path.read_text("utf-8", "replace") if self.log_path.exists() else ""
+
+    def wait_until_said(self, words: str) -> None:
+        """Until its present or last process has logged this. A thread writes the log, after what it tells of."""
+        wait_until(lambda: words in self.log_of_process(), f"{self.name} logs {words!r}")
 
     def log_of_process(self) -> str:
         """What its present or last process has written."""
@@ -280,35 +267,44 @@ class Cluster:
         """The nodes that have a process."""
         return (node for node in self.nodes if node.is_running())
 
-    def leader(self, seconds: float = PATIENCE_SECONDS) -> Node:
-        """The leader that all running nodes agree on, once they do."""
+    def leader(self, among: list[Node] | None = None) -> Node:
+        """The leader that all running nodes agree on, or those that are named, once they do."""
 
         def agreed() -> Node | None:
-            ids = {node.leader_id() for node in self.running()}
-            return next((node for node in self.running() if ids == {node.node_id}), None)
+            nodes = list(self.running()) if among is None else among
+            ids = {node.leader_id() for node in nodes}
+            return next((node for node in nodes if ids == {node.node_id}), None)
 
-        found = wait_until(agreed, "the running nodes agree on a leader among them", seconds)
+        found = wait_until(agreed, "the nodes agree on a leader among them")
         assert found is not None
         return found
 
     def followers(self) -> list[Node]:
         """The running nodes but the leader."""
+        return self.leader_and_followers()[1]
+
+    def leader_and_followers(self) -> tuple[Node, list[Node]]:
+        """Both as of one moment."""
         leader = self.leader()
-        return [node for node in self.running() if node is not leader]
+        return leader, [node for node in self.running() if node is not leader]
 
     def write(self, key: str, value: str, seconds: float = PATIENCE_SECONDS) -> None:
         """Set a key through whichever node takes it."""
+        self.write_all({key: value}, seconds)
+
+    def write_all(self, pairs: dict[str, str], seconds: float = PATIENCE_SECONDS) -> None:
+        """The same of several keys, in one request."""
 
         def written() -> bool:
             for node in self.running():
                 try:
-                    if node.set(key, value).status == 200:
+                    if node.ask("POST", "/key", pairs).status == 200:
                         return True
                 except (OSError, http.client.HTTPException):
                     continue
             return False
 
-        wait_until(written, f"some node takes {key}={value!r}", seconds)
+        wait_until(written, f"some node takes {pairs!r:.200}", seconds)
 
     def close(self) -> None:
         """End every process."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from cluster import Cluster, Node, wait_until
+from cluster import PATIENT, Cluster, Node, wait_until
 
 from hraft.storage.files import LocalFileSystem
 from hraft.storage.snapshot_file import encode, read_layout, read_lines
@@ -31,7 +31,7 @@ def alarms(node: Node) -> list[dict[str, object]]:
 @pytest.mark.scenario("O14")
 def test_a_member_whose_files_were_changed(cluster: Cluster) -> None:
     """It starts, for every checksum is right; and soon all nodes name it, to whoever asks, and to scrapers."""
-    cluster.start(3, "--check-interval", "2", "--snapshot-entries", "10")
+    cluster.start(3, *PATIENT, "--check-interval", "2", "--snapshot-entries", "10")
     cluster.write("precious", "original")
     for number in range(30):
         cluster.write(f"key{number}", "x")
@@ -47,7 +47,7 @@ def test_a_member_whose_files_were_changed(cluster: Cluster) -> None:
         [alarm] = alarms(node)
         assert (alarm["kind"], alarm["members"]) == ("state_differs", [changed.node_id])
         assert 'hraft_alarm{kind="state_differs"} 1.0' in node.ask("GET", "/metrics").body.decode()
-        assert "alarm state_differs" in node.log()
+        node.wait_until_said("alarm state_differs")
         ready = node.ask("GET", "/readyz")
         assert (ready.status, "[-] state failed" in ready.body.decode()) == ((503, True) if node is changed else (200, False))
 

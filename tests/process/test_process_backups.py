@@ -9,7 +9,7 @@ import sys
 import threading
 from typing import Any
 
-from cluster import Cluster, Node, wait_until
+from cluster import PATIENT, Cluster, Node, wait_until
 
 
 def hraft(cluster: Cluster, *words: str) -> subprocess.CompletedProcess[str]:
@@ -60,9 +60,8 @@ def keys_of(node: Node) -> set[str]:
 
 def test_backup_under_load_restored_on_new_machines(cluster: Cluster) -> None:
     """All that was acknowledged before the backup is there, on three new nodes that know nothing of the old ones."""
-    nodes = cluster.start(3)
-    leader = cluster.leader()
-    follower = next(node for node in nodes if node is not leader)
+    nodes = cluster.start(3, *PATIENT)
+    leader, (follower, _) = cluster.leader_and_followers()
     file = str(cluster.folder / "backup.jsonl")
     with Writing(leader) as writing:
         wait_until(lambda: len(writing.acknowledged) >= 100, "some writes are acknowledged")
@@ -127,8 +126,8 @@ def test_scheduled_backups(cluster: Cluster) -> None:
         cluster.write(f"k{number}", "x")
         index = node.status()["applied_index"]
         wait_until(lambda index=index: of_status("last_index") == index, "it is backed up")  # type: ignore[misc]
+    wait_until(lambda: len(list(backups.iterdir())) == 2, "the older ones are gone")
     found = sorted(backups.iterdir())
-    assert len(found) == 2
     backups.rename(cluster.folder / "elsewhere")
     backups.write_text("no directory")
     cluster.write("last", "x")

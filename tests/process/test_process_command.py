@@ -87,7 +87,7 @@ def test_a_command_under_a_lock(cluster: Cluster, shell: Shell) -> None:
     """One at a time, with fences that rise, through a kill -9 of the leader; and it is ended when the lock is lost."""
     once = shell.run("lock", "job", "--", "sh", "-c", "echo $HRAFT_FENCE; exit 7")
     assert 7 == once.returncode, once.stderr
-    holder = shell.begin("lock", "job", "--ttl", "5", "--", "sh", "-c", "echo $HRAFT_FENCE; exec sleep 600")
+    holder = shell.begin("lock", "job", "--ttl", "8", "--", "sh", "-c", "echo $HRAFT_FENCE; exec sleep 600")
     assert holder.stdout is not None and holder.stderr is not None
     fence = int(holder.stdout.readline())
     assert int(once.stdout) < fence
@@ -95,7 +95,7 @@ def test_a_command_under_a_lock(cluster: Cluster, shell: Shell) -> None:
     cluster.leader().kill()
     cluster.leader()
     # Twice the time after which it would be lost, if nobody kept it alive across the change.
-    assert shell.run("lock", "job", "--wait", "10", "--", "true").returncode == 1
+    assert shell.run("lock", "job", "--wait", "16", "--", "true").returncode == 1
     assert holder.poll() is None
     for node in list(cluster.running()):
         node.kill()

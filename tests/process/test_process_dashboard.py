@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from browser import Looker, chromium
-from cluster import Cluster
+from cluster import PATIENT, Cluster
 
 EVIL = "<img src=x onerror=document.title='owned'>"
 #: What a browser says on the console when a node is not there: no defect of the page.
@@ -116,18 +116,17 @@ def test_o22_the_page_and_its_keys(cluster: Cluster, browser: Any) -> None:
 @pytest.mark.scenario("O22")
 def test_o22_a_leader_is_killed(cluster: Cluster, browser: Any) -> None:
     """Another node's page shows who leads now; the dead node's says that it is cut off, since when, and where to go."""
-    cluster.start(3)
-    leader = cluster.leader()
-    other = cluster.followers()[0]
+    cluster.start(3, *PATIENT)
+    leader, (other, _) = cluster.leader_and_followers()
     at_leader, at_other = Looker(browser, leader.http_address), Looker(browser, other.http_address)
     at_leader.wait_for("#members", "ago")
     at_leader.picture("leader")
     for looker in (at_leader, at_other):
         looker.wait_for("#leader-line", f"{leader.node_id} leads")
-    assert leader.http_address in at_other.text("#members-note")
+    at_other.wait_for("#members-note", leader.http_address)
     at_other.picture("follower")
     leader.kill()
-    at_leader.wait_for("#connection-words", "cut off, as of", seconds=5)
+    at_leader.wait_for("#connection-words", "cut off, as of")
     at_leader.wait_for("#cut-off", other.http_address)
     at_leader.wait_for("#cut-age", "ago")
     new = cluster.leader()
@@ -152,7 +151,7 @@ def test_a_node_that_falls_silent(cluster: Cluster, browser: Any) -> None:
     looker = Looker(browser, node.http_address)
     looker.wait_for("#connection-words", "live, as of")
     node.send_signal(signal.SIGSTOP)
-    looker.wait_for("#connection-words", "cut off, as of", seconds=10)
+    looker.wait_for("#connection-words", "cut off, as of")
     looker.wait_for("#cut-off", "nothing has come from this node")
     node.send_signal(signal.SIGCONT)
     looker.wait_for("#connection-words", "live, as of")

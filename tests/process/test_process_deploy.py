@@ -11,15 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cluster import Cluster, free_ports
+from cluster import Cluster, wait_until
+
+from chaos.ports import free_row
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 HRAFT = (sys.executable, "-m", "hraft")
-
-
-def first_port() -> int:
-    """Of ten that are most probably free."""
-    return free_ports(1)[0] // 10 * 10
 
 
 class Trial:
@@ -77,7 +74,7 @@ def trials(cluster: Cluster) -> Iterator[list[Trial]]:
 
 def test_three_nodes_on_one_machine(cluster: Cluster, trials: list[Trial]) -> None:
     """Written on one, read on all; a stop ends every node, and a second start has what was written."""
-    ports = first_port()
+    ports = free_row(10)
     trials.append(Trial(cluster, "three-nodes.sh", ports))
     first = trials[-1]
     first.wait_until_up()
@@ -85,7 +82,8 @@ def test_three_nodes_on_one_machine(cluster: Cluster, trials: list[Trial]) -> No
     assert len(nodes) == 3
     assert len(first.endpoints.split(",")) == 3
     first.hraft("put", "greeting", "hello")
-    assert [2, "hello\n"] == [first.hraft("status").count("follower"), first.hraft("get", "greeting")]
+    wait_until(lambda: first.hraft("status").count("follower") == 2, "two follow the third")
+    assert "hello\n" == first.hraft("get", "greeting")
     assert first.stop(signal.SIGTERM) == 128 + signal.SIGTERM
     assert [] == [node for node in nodes if os.path.exists(f"/proc/{node}")]
 
@@ -97,7 +95,7 @@ def test_three_nodes_on_one_machine(cluster: Cluster, trials: list[Trial]) -> No
 
 def test_five_nodes_and_a_port_that_is_taken(cluster: Cluster, trials: list[Trial]) -> None:
     """What keeps one node from starting is said, and no other is left behind."""
-    trials.append(Trial(cluster, "five-nodes.sh", first_port()))
+    trials.append(Trial(cluster, "five-nodes.sh", free_row(10)))
     trials[-1].wait_until_up()
     assert len(trials[-1].processes()) == 5
     taken = subprocess.run(

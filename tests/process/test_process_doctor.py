@@ -7,7 +7,7 @@ import subprocess
 import sys
 from typing import Any
 
-from cluster import Cluster, Node
+from cluster import PATIENT, Cluster, Node
 
 
 def doctor(cluster: Cluster, *words: str) -> tuple[int, list[dict[str, Any]]]:
@@ -25,7 +25,7 @@ def checks(findings: list[dict[str, Any]], node: Node | None = None) -> set[str]
 
 def test_a_cluster_and_what_is_left_of_it(cluster: Cluster) -> None:
     """All members are found from one; a dead one is named, and its directory can be looked at where it is."""
-    nodes = cluster.start(3)
+    nodes = cluster.start(3, *PATIENT)
     cluster.leader()
     endpoint = nodes[1].http_address
     code, findings = doctor(cluster, "-e", endpoint, "doctor")

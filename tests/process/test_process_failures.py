@@ -10,27 +10,30 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from cluster import Cluster, Reply, wait_until
+from cluster import PATIENT, Cluster, Reply, wait_until
+
+#: Who hands over to somebody who is not there gives up after two election timeouts; a busy machine is quicker.
+WAITED_IN_VAIN_SECONDS = 8.0
 
 
 @pytest.mark.scenario("N7", "L21")
 def test_leader_killed(cluster: Cluster) -> None:
     """Another is elected, keys stay readable everywhere, writes go on, and the old leader comes back as a follower."""
-    cluster.start(3)
+    cluster.start(3, *PATIENT)
     cluster.write("before", "1")
-    leader, followers = cluster.leader(), cluster.followers()
+    leader, followers = cluster.leader_and_followers()
     for node in followers:
         node.wait_for_value("before", "1")
     leader.kill()
     for node in followers:
         assert node.get("before") == "1"
-    assert cluster.leader() in followers
+    new = cluster.leader(among=followers)
     cluster.write("after", "2")
     for node in followers:
         node.wait_for_value("after", "2")
     leader.start().wait_until_started()
     leader.wait_for_value("after", "2")
-    assert cluster.leader() in followers, "a node that comes back does not depose a healthy leader"
+    assert cluster.leader() is new, "a node that comes back does not depose a healthy leader"
 
 
 def acknowledged_writes(cluster: Cluster, threads_count: int, stop: threading.Event) -> dict[str, str]:
@@ -96,15 +99,13 @@ def test_five_nodes_survive_two_kills(cluster: Cluster) -> None:
 @pytest.mark.scenario("E16", "C5")
 def test_no_quorum(cluster: Cluster) -> None:
     """Writes are refused within a bounded time, and the answer says whether the write is certainly not done or unknown."""
-    cluster.start(3)
-    leader = cluster.leader()
+    cluster.start(3, *PATIENT)
+    leader, followers = cluster.leader_and_followers()
     assert leader.set("a", "1").status == 200
-    for node in cluster.followers():
+    for node in followers:
         node.kill()
-    began = time.monotonic()
     first = leader.ask("POST", "/key", {"b": "2"}, seconds=30)
     assert first.status == 503
-    assert time.monotonic() - began < 12
     assert outcome(first) == "unknown"
     wait_until(lambda: leader.leader_id() is None, "the node no longer takes itself for the leader")
     second = leader.set("c", "3")
@@ -122,12 +123,10 @@ def outcome(reply: Reply) -> str:
 @pytest.mark.scenario("N6", "X6")
 def test_leader_paused(cluster: Cluster) -> None:
     """A stopped process is as good as dead; when it wakes up it learns who leads now and takes no write of its own."""
-    cluster.start(3)
-    old = cluster.leader()
+    cluster.start(3, *PATIENT)
+    old, others = cluster.leader_and_followers()
     old.send_signal(signal.SIGSTOP)
-    others = [node for node in cluster.nodes if node is not old]
-    wait_until(lambda: {node.leader_id() for node in others} & {node.node_id for node in others}, "another leader")
-    new = next(node for node in others if node.node_id == others[0].leader_id())
+    new = cluster.leader(among=others)
     assert new.set("while", "paused").status == 200
     old.send_signal(signal.SIGCONT)
     old.wait_for_value("while", "paused")
@@ -148,7 +147,7 @@ def test_catch_up_by_snapshot(cluster: Cluster) -> None:
     away.wait_for_value("key119", "119")
     for number in range(120):
         assert away.get(f"key{number}") == (big if number % 40 == 0 else str(number))
-    assert "snapshot" in away.log()
+    away.wait_until_said("went on from a received snapshot")
     away.kill()
     away.start().wait_until_started()
     away.wait_for_value("key7", "7")
@@ -156,13 +155,16 @@ def test_catch_up_by_snapshot(cluster: Cluster) -> None:
 
 def test_sigterm_hands_leadership_over(cluster: Cluster) -> None:
     """A leader that is told to stop ends cleanly and quickly, and the others need not wait for an election timeout."""
-    cluster.start(3)
+    cluster.start(3, *PATIENT)
     cluster.write("a", "1")
-    leader = cluster.leader()
+    leader, others = cluster.leader_and_followers()
     began = time.monotonic()
-    assert leader.terminate(10) in (-signal.SIGTERM, 0)
-    assert time.monotonic() - began < 3
+    assert leader.terminate() in (-signal.SIGTERM, 0)
+    assert time.monotonic() - began < WAITED_IN_VAIN_SECONDS
     assert "Traceback" not in leader.log()
+    new = cluster.leader()
+    new.wait_until_said("leader in term 3")
+    assert not any("pre-candidate" in node.log() for node in others), "nobody has had to wait for an election timeout"
     cluster.write("b", "2")
     leader.start().wait_until_started()
     leader.wait_for_value("b", "2")
@@ -177,7 +179,7 @@ def test_sigterm_answers_clients_in_flight(cluster: Cluster) -> None:
         def write(number: int) -> tuple[int, int]:
             try:
                 return number, leader.set(f"k{number}", "v").status
-            except (ConnectionRefusedError, ConnectionResetError, BrokenPipeError):
+            except ConnectionError:
                 # The kernel had it and the node never saw it; or this thread connected, and was then not run for a moment.
                 return number, 0
 
@@ -185,7 +187,7 @@ def test_sigterm_answers_clients_in_flight(cluster: Cluster) -> None:
         futures[20].result()
         leader.send_signal(signal.SIGTERM)
         replies = [future.result() for future in futures]
-    leader.wait_for_exit(10)
+    leader.wait_for_exit()
     assert {status for _, status in replies} <= {0, 200, 421, 503}
     cluster.write("last", "one")
     survivor = cluster.leader()
@@ -196,9 +198,9 @@ def test_sigterm_answers_clients_in_flight(cluster: Cluster) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_lone_node_stops_at_once(cluster: Cluster, number: int) -> None:
     """There is nobody to hand anything to."""
-    node = cluster.node().start().wait_until_started()
+    node = cluster.node(*PATIENT).start().wait_until_started()
     began = time.monotonic()
     node.send_signal(number)
-    assert node.wait_for_exit(10) in (-number, 0, 130)
-    assert time.monotonic() - began < 3
+    assert node.wait_for_exit() in (-number, 0, 130)
+    assert time.monotonic() - began < WAITED_IN_VAIN_SECONDS
     assert "Traceback" not in node.log()

@@ -6,15 +6,13 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-from cluster import Cluster, wait_until
+from cluster import PATIENT, Cluster, wait_until
 
 from chaos.hostile_attacks import ATTACKS
 from chaos.hostile_clients import IDLE_COUNT
 from chaos.hostile_load import Figures
 from chaos.hostile_siege import Outcome, Siege
 
-#: So long that a busy machine is no reason for an election, and short enough to see that hostility is none.
-OPTIONS = ("--election-timeout", "2000", "--heartbeat-interval", "100")
 #: For a busy machine; each trial ends when it has seen enough.
 LONGEST_SECONDS = 90.0
 BASELINE_SECONDS = 0.5
@@ -23,7 +21,7 @@ BASELINE_SECONDS = 0.5
 @pytest.fixture
 def siege(cluster: Cluster) -> Iterator[Siege]:
     """Three nodes to attack."""
-    made = Siege(cluster, OPTIONS)
+    made = Siege(cluster, PATIENT)
     yield made
     made.close()
 

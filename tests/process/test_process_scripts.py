@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from cluster import free_ports, wait_until
+from cluster import wait_until
 
 import hraft
+from chaos.ports import free_ports
 
 #: The network's "nobody there": the name has to be looked up, in a thread, before it is refused.
 HEAD = """
@@ -61,7 +62,7 @@ def test_ctrl_c(waits: str, tmp_path: Path) -> None:
         assert process.stdout is not None
         assert ["made\n", "waits\n"] == [process.stdout.readline(), process.stdout.readline()]
         process.send_signal(signal.SIGINT)
-        wait_until(lambda: process.poll() is not None, "the script ends", 20)
+        wait_until(lambda: process.poll() is not None, "the script ends")
         out, errors = process.communicate()
     assert "interrupted\n" == out
     assert errors.rstrip().endswith("KeyboardInterrupt"), errors

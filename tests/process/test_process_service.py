@@ -13,10 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from cluster import Cluster, Node, wait_until
-
-#: Patient enough for a busy machine: an election here has a reason other than that nobody was given the processor.
-PATIENT = ("--election-timeout", "4000", "--heartbeat-interval", "200")
+from cluster import PATIENT, Cluster, Node, wait_until
 
 
 class Writer(threading.Thread):
@@ -134,7 +131,7 @@ def test_nobody_reads_the_log(cluster: Cluster) -> None:
         assert 200 == node.set("a", "1").status
         assert "1" == node.get("a")
         node.process.terminate()
-        assert node.process.wait(30) is not None
+        assert node.wait_for_exit() is not None
     finally:
         os.close(writing_end)
         os.close(reading)

@@ -8,7 +8,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from cluster import Cluster, free_ports
+from cluster import Cluster
+
+from chaos.ports import free_ports
 
 
 def refused(cluster: Cluster, *arguments: str) -> tuple[int, str]:

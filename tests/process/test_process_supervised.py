@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cluster import Cluster, free_ports, wait_until
+from cluster import Cluster, wait_until
+
+from chaos.ports import free_ports
 
 #: What systemd does between fork and exec: ports become files 3, 4, ..., and the process is told that they are for it.
 HAND_OVER = """

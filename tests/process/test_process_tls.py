@@ -14,7 +14,7 @@ from pathlib import Path
 
 import certificates
 import pytest
-from cluster import Cluster, Node, wait_until
+from cluster import PATIENCE_SECONDS, PATIENT, Cluster, Node, wait_until
 
 PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "security.md"
 
@@ -50,7 +50,7 @@ def hraft(cluster: Cluster, *words: str) -> subprocess.CompletedProcess[str]:
 def shown(node: Node, cluster: Cluster) -> int:
     """The serial number of the certificate that a node shows to a new client."""
     assert cluster.context is not None
-    plain = socket.create_connection(("localhost", node.http_port), 10)
+    plain = socket.create_connection(("localhost", node.http_port), PATIENCE_SECONDS)
     with cluster.context.wrap_socket(plain, server_hostname="localhost") as connection:
         found = connection.getpeercert()
     assert found is not None
@@ -59,7 +59,7 @@ def shown(node: Node, cluster: Cluster) -> int:
 
 def refused(node: Node, context: ssl.SSLContext) -> bool:
     """Whether a client of this kind gets no answer over HTTPS."""
-    connection = http.client.HTTPSConnection("localhost", node.http_port, timeout=10, context=context)
+    connection = http.client.HTTPSConnection("localhost", node.http_port, timeout=PATIENCE_SECONDS, context=context)
     try:
         connection.request("GET", "/status")
         connection.getresponse()
@@ -73,7 +73,7 @@ def refused(node: Node, context: ssl.SSLContext) -> bool:
 @pytest.mark.scenario("O18")
 def test_a_cluster_under_tls(secured: Cluster) -> None:
     """It forms, takes writes, survives kill -9, and lets in nobody without a certificate."""
-    nodes = secured.start(3)
+    nodes = secured.start(3, *PATIENT)
     secured.write("a", "1")
     leader = secured.leader()
     leader.kill()
@@ -88,16 +88,15 @@ def test_a_cluster_under_tls(secured: Cluster) -> None:
     folder = secured.folder / "certs"
     assert refused(follower, ssl.create_default_context(cafile=str(folder / "ca.pem"))), "no certificate was needed"
     assert refused(follower, ssl.create_default_context()), "the node's authority was known"
-    plain = http.client.HTTPConnection("localhost", follower.http_port, timeout=10)
+    plain = http.client.HTTPConnection("localhost", follower.http_port, timeout=PATIENCE_SECONDS)
     plain.request("GET", "/status")
     assert f"https://{follower.http_address}/" in plain.getresponse().read().decode()
     plain.close()
     # The raft port, without a certificate and without TLS.
     for hello in (b"\0\x05hello", b"\x16\x03\x01"):
-        with socket.create_connection(("localhost", follower.raft_port), 10) as stranger:
-            stranger.settimeout(15)
+        with socket.create_connection(("localhost", follower.raft_port), PATIENCE_SECONDS) as stranger:
             stranger.sendall(hello)
-            with suppress(ConnectionResetError):
+            with suppress(ConnectionError):
                 while stranger.recv(1000):
                     pass
     credentials = ("--cacert", "certs/ca.pem", "--cert", "certs/ops.pem", "--key", "certs/ops-key.pem")
@@ -112,9 +111,9 @@ def test_a_cluster_under_tls(secured: Cluster) -> None:
 @pytest.mark.scenario("O19")
 def test_a_certificate_is_renewed_while_running(secured: Cluster) -> None:
     """On SIGHUP at once; bad files change nothing; and no connection between nodes is lost for it."""
-    nodes = secured.start(3)
-    node = secured.followers()[0]
-    before, leader = shown(node, secured), secured.leader()
+    nodes = secured.start(3, *PATIENT)
+    leader, (node, _) = secured.leader_and_followers()
+    before = shown(node, secured)
     folder = secured.folder / "certs"
     hraft(secured, "certs", "node", "certs", "new", "--host", "localhost")
     (folder / "new.pem").replace(folder / f"{node.name}.pem")

@@ -12,7 +12,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from cluster import Cluster, Node, free_ports, wait_until
+from cluster import PATIENT, Cluster, Node, wait_until
+
+from chaos.ports import free_ports
 
 PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "security.md"
 PASSWORD = "correct horse"
@@ -53,10 +55,11 @@ def test_o11_the_page_and_no_secret_anywhere(cluster: Cluster) -> None:
     before = os.umask(0)
     try:
         shell = Shell(cluster)
-        first = cluster.node("--auth", f"file:{shell.folder}/users")
+        first = cluster.node(*PATIENT, "--auth", f"file:{shell.folder}/users")
         for line in example():
             _follow(line, shell, first)
-        second = cluster.node("--auth", f"file:{shell.folder}/users", "--join-auth", f"{shell.folder}/ada.secret", join=[first])
+        logins = ("--auth", f"file:{shell.folder}/users", "--join-auth", f"{shell.folder}/ada.secret")
+        second = cluster.node(*PATIENT, *logins, join=[first])
         second.start().wait_until_started()
     finally:
         os.umask(before)

@@ -8,16 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from cluster import Cluster, Node, Reply, wait_until
+from cluster import PATIENT, Cluster, Node, Reply, wait_until
 
 STEPS_COUNT = 12
 
 
 def test_a_follower_serves_everything(cluster: Cluster) -> None:
     """A client need not know who leads: writes are passed on with all their bytes, and reads see them everywhere at once."""
-    nodes = cluster.start(3)
-    leader = cluster.leader()
-    first, second = (node for node in nodes if node is not leader)
+    cluster.start(3, *PATIENT)
+    leader, (first, second) = cluster.leader_and_followers()
     put = first.ask("PUT", "/v1/kv/%ff?prev", b"\xfe\x00")
     assert (200, leader.node_id) == (put.status, put.headers["x-hraft-served-by"])
     assert second.ask("GET", "/v1/kv/%ff?raw").body == b"\xfe\x00"
@@ -38,7 +37,7 @@ def test_a_follower_serves_everything(cluster: Cluster) -> None:
 @pytest.mark.scenario("R10")
 def test_old_values_only_by_choice(cluster: Cluster) -> None:
     """A node that has lost the others answers nothing by itself but to who asks for what it has, and says what that is."""
-    nodes = cluster.start(3)
+    nodes = cluster.start(3, *PATIENT)
     nodes[0].ask("PUT", "/v1/kv/a", b"1")
     left = nodes[2]
     left.wait_for_value("a", "1")
@@ -59,7 +58,7 @@ def test_old_values_only_by_choice(cluster: Cluster) -> None:
 
 def test_counting_together(cluster: Cluster) -> None:
     """Many clients, each at another node, add one to a number by compare-and-set: no step is lost, and none counts twice."""
-    nodes = cluster.start(3)
+    nodes = cluster.start(3, *PATIENT)
     nodes[0].ask("PUT", "/v1/kv/count", b"0")
 
     def count(node: Node) -> int:
@@ -84,14 +83,13 @@ def test_counting_together(cluster: Cluster) -> None:
 @pytest.mark.scenario("C1")
 def test_a_repeat_after_a_kill(cluster: Cluster) -> None:
     """The answer to a write that is done once is kept by the cluster, and not by the leader that gave it."""
-    nodes = cluster.start(3)
-    leader = cluster.leader()
+    cluster.start(3, *PATIENT)
+    leader, (other, _) = cluster.leader_and_followers()
     client = leader.ask("POST", "/v1/sessions").json()["client"]
     once = {"Idempotency-Key": f"{client}/1"}
     first = leader.ask("POST", "/v1/txn", {"then": [{"put": {"key": "a", "value": "1", "prev": True}}]}, headers=once)
     assert 200 == leader.ask("PUT", "/v1/kv/a", b"another's").status
     leader.kill()
-    other = next(node for node in nodes if node is not leader)
 
     def repeated() -> Reply | None:
         try:

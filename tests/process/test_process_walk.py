@@ -7,17 +7,17 @@ import shutil
 import subprocess
 
 import pytest
-from cluster import Cluster, wait_until
+from cluster import PATIENT, Cluster, wait_until
 
 
 def test_readme_walk(cluster: Cluster) -> None:
     """What the README promises to whoever types it."""
-    node0 = cluster.node().start().wait_until_started()
+    node0 = cluster.node(*PATIENT).start().wait_until_started()
     assert node0.ask("POST", "/key", b'{"user1": "batman"}').status == 200
     reply = node0.ask("GET", "/key/user1")
     assert (200, {"user1": "batman"}) == (reply.status, reply.json())
-    node1 = cluster.node(join=[node0]).start()
-    node2 = cluster.node(join=[node0]).start()
+    node1 = cluster.node(*PATIENT, join=[node0]).start()
+    node2 = cluster.node(*PATIENT, join=[node0]).start()
     for node in (node1, node2):
         node.wait_until_started()
         node.wait_for_value("user1", "batman")
@@ -27,6 +27,7 @@ def test_readme_walk(cluster: Cluster) -> None:
     assert node0.ask("DELETE", "/key/user1").status == 200
     for node in (node0, node1, node2):
         node.wait_for_value("user1", "")
+    wait_until(lambda: len(node0.status()["followers"]) == 2, "it has two followers")
     status = node0.status()
     assert {"id": node0.node_id, "address": node0.raft_address} == status["me"] == status["leader"]
     assert {node1.node_id, node2.node_id} == {follower["id"] for follower in status["followers"]}
@@ -51,9 +52,9 @@ def test_readme_with_curl(cluster: Cluster) -> None:
 
 def test_the_same_on_every_interface(cluster: Cluster) -> None:
     """`:port` listens everywhere and tells others localhost; `--join :port` is localhost too."""
-    node0 = cluster.node("--id", "node0").start().wait_until_started()
+    node0 = cluster.node("--id", "node0", *PATIENT).start().wait_until_started()
     node1 = cluster.node("--id", "node1", "--haddr", "IGNORED", join=[node0])
-    node1.options = ("--id", "node1")
+    node1.options = ("--id", "node1", *PATIENT)
     command = [*node1.cluster.twist, "hraft", "--haddr", f":{node1.http_port}", "--raddr", f":{node1.raft_port}"]
     node1.command = lambda: [*command, "--join", f":{node0.http_port}", *node1.options, str(node1.directory)]  # type: ignore[method-assign]
     node1.start().wait_until_started()
@@ -64,7 +65,7 @@ def test_the_same_on_every_interface(cluster: Cluster) -> None:
 
 def test_1_mib_and_one_byte_more(cluster: Cluster) -> None:
     """A body of 1 MiB crosses every limit of the wire below it; one byte more is refused before it is read whole."""
-    leader, *others = cluster.start(3)
+    leader, *others = cluster.start(3, *PATIENT)
     frame = len(json.dumps({"big": ""}))
     value = "x" * (1024 * 1024 - frame)
     assert leader.ask("POST", "/key", {"big": value}).status == 200
@@ -76,8 +77,8 @@ def test_1_mib_and_one_byte_more(cluster: Cluster) -> None:
 
 def test_forward(cluster: Cluster) -> None:
     """With --forward a follower answers as the leader would, and says who served it; without, it names the leader."""
-    leader, follower = cluster.start(2)
-    forwarding = cluster.node("--forward", join=[leader]).start().wait_until_started()
+    leader, follower = cluster.start(2, *PATIENT)
+    forwarding = cluster.node("--forward", *PATIENT, join=[leader]).start().wait_until_started()
     reply = forwarding.set("colour", "blue")
     assert reply.status == 200, reply.body
     assert "x-hraft-served-by" in reply.headers
@@ -94,13 +95,16 @@ def test_log_format_json(cluster: Cluster) -> None:
     node = cluster.node("--id", "node0").start()
 
     def events() -> list[dict[str, object]]:
-        return [json.loads(line) for line in node.log().replace("\x1e", "").splitlines() if line.startswith("{")]
+        whole = node.log().replace("\x1e", "").rpartition("\n")[0]
+        return [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
+
+    def starts() -> list[dict[str, object]]:
+        return [event for event in events() if "started successfully" in str(event.get("log_format"))]
 
     def led() -> bool:
         return any(event.get("role") == "leader" and event.get("node") == "node0" and "term" in event for event in events())
 
     wait_until(led, "the log tells of the election in fields")
-    wait_until(lambda: "hraft started successfully" in node.log(), "the node has started")
-    started = [event for event in events() if "started successfully" in str(event.get("log_format"))]
+    started = wait_until(starts, "the node has started")
     assert [node.http_address] == [event.get("http_address") for event in started]
     assert all(str(event.get("log_namespace", "")).startswith("hraft") for event in started)
