@@ -25,6 +25,7 @@ def test_one_fault_per_file(cluster: Cluster) -> None:
         wait_until(lambda node=node: len(list(lasting_files(node))) == files_count, "node.json, a segment, two snapshots")  # type: ignore[misc]
     for number in range(2 * files_count):
         node = cluster.nodes[number % 3]
+        node.terminate()  # A snapshot that is being written would change what there is.
         files = list(lasting_files(node))
         path, damage = files[number % len(files)], DAMAGES[(number + number // files_count) % len(DAMAGES)]
         outcomes[number % files_count, damage.name] = harm(cluster, node, path, damage, 0.5, acknowledged)
