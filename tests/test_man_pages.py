@@ -16,7 +16,7 @@ PAGES = sorted((ROOT / "docs" / "man").glob("*.1"))
 def test_they_are_up_to_date() -> None:
     """An option that is not in the page does not exist for whoever asks `man`. `python -m scripts.man_pages` writes them."""
     command = [sys.executable, "-m", "scripts.man_pages", "--check"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=55)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert (0, "up to date\n") == (done.returncode, done.stdout), done.stdout + done.stderr
 
 
@@ -25,7 +25,7 @@ def test_they_are_up_to_date() -> None:
 def test_they_can_be_read(page: Path) -> None:
     """A line that begins with a dot would vanish, and a lone backslash eat the letter behind it."""
     command = ["groff", "-man", "-ww", "-Tascii", "-P-cbu", str(page)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=55)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert (0, "") == (done.returncode, done.stderr)
     assert {"hraft.1": "hraft log verify DIRECTORY", "twist-hraft.1": "--raddr-adv VALUE"}[page.name] in done.stdout
 

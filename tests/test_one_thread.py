@@ -71,7 +71,7 @@ class OneThreadTests(SynchronousTestCase):
             "import threading; from hraft.one_thread import OneThread; "
             "thread = OneThread(None, 'writer'); thread(threading.Event().wait); thread.stop()"
         )
-        done = subprocess.run([sys.executable, "-c", script], timeout=55, capture_output=True)
+        done = subprocess.run([sys.executable, "-c", script], timeout=120, capture_output=True)
         self.assertEqual((0, b""), (done.returncode, done.stderr))
 
 

@@ -25,7 +25,7 @@ class EndingTests(SynchronousTestCase):
             "import atexit; from hraft.process import end_at_once; "
             "atexit.register(print, 'ran'); end_at_once('the disk failed')"
         )
-        done = subprocess.run([sys.executable, "-c", script], timeout=55, capture_output=True)
+        done = subprocess.run([sys.executable, "-c", script], timeout=120, capture_output=True)
         self.assertEqual((1, b"hraft: the disk failed\n", b""), (done.returncode, done.stderr, done.stdout))
 
     @pytest.mark.scenario("O7")
@@ -36,12 +36,12 @@ class EndingTests(SynchronousTestCase):
             "try:\n    while os.write(writing, bytes(4096)): pass\nexcept BlockingIOError: pass\n"
             "os.set_blocking(writing, True); os.dup2(writing, 2); end_at_once('the disk failed')"
         )
-        self.assertEqual(1, subprocess.run([sys.executable, "-c", script], timeout=55).returncode)
+        self.assertEqual(1, subprocess.run([sys.executable, "-c", script], timeout=120).returncode)
 
     def test_end_at_once_where_the_log_has_stderr(self) -> None:
         """twist puts its log there; what ends a process is told to whoever started it, and the log has it already."""
         script = "import io, sys; from hraft.process import end_at_once; sys.stderr = io.StringIO(); end_at_once('full')"
-        done = subprocess.run([sys.executable, "-c", script], timeout=55, capture_output=True)
+        done = subprocess.run([sys.executable, "-c", script], timeout=120, capture_output=True)
         self.assertEqual((1, b"hraft: full\n"), (done.returncode, done.stderr))
 
 
@@ -54,7 +54,7 @@ class MemoryTests(SynchronousTestCase):
             "import gc, hraft.tap; from hraft.process import settle_memory; settle_memory()\n"
             "print(gc.get_freeze_count() > 10_000, len(gc.get_objects()) < 1000, gc.get_threshold())"
         )
-        done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, timeout=60)
+        done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, timeout=120)
         self.assertEqual("True True (10000, 10, 10)", done.stdout.strip())
 
     def test_what_a_node_holds_by_the_million(self) -> None:
@@ -74,7 +74,7 @@ class FilesTests(SynchronousTestCase):
             f"resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard})); allow_files({wanted_count})\n"
             "print(files_count(Clock()), *resource.getrlimit(resource.RLIMIT_NOFILE))"
         )
-        done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60)
+        done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=120)
         return [int(word) for word in done.stdout.split()]
 
     def test_the_soft_limit_is_raised_as_far_as_needed(self) -> None:

@@ -37,13 +37,13 @@ class InterruptTests(TestCase):
     def test_while_it_is_imported(self) -> None:
         """Half a second in which Python would print the imports that it was in the middle of."""
         restored = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        done = subprocess.run([sys.executable, "-c", restored + INTERRUPTED], capture_output=True, timeout=55)
+        done = subprocess.run([sys.executable, "-c", restored + INTERRUPTED], capture_output=True, timeout=120)
         self.assertEqual((-signal.SIGINT, b"", b""), (done.returncode, done.stdout, done.stderr))
 
     def test_where_it_is_ignored(self) -> None:
         """As in the background of a shell script: it stays so."""
         ignored = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
-        done = subprocess.run([sys.executable, "-c", ignored + INTERRUPTED], capture_output=True, timeout=55)
+        done = subprocess.run([sys.executable, "-c", ignored + INTERRUPTED], capture_output=True, timeout=120)
         self.assertEqual((0, b""), (done.returncode, done.stderr))
 
     def test_where_no_reactor_runs(self) -> None:
@@ -84,5 +84,5 @@ class CompletionTests(TestCase):
         asked = {"_HRAFT_COMPLETE": "bash_complete", "COMP_WORDS": "hraft log re", "COMP_CWORD": "2"}
         root = Path(__file__).resolve().parent.parent.parent
         environment = {**os.environ, **asked, "PYTHONPATH": str(root)}
-        done = subprocess.run([sys.executable, "-m", "hraft"], capture_output=True, text=True, env=environment, timeout=55)
+        done = subprocess.run([sys.executable, "-m", "hraft"], capture_output=True, text=True, env=environment, timeout=120)
         self.assertEqual(["plain,repair", "plain,replay"], sorted(done.stdout.split()))

@@ -6,8 +6,6 @@ import pytest
 from cluster import Cluster, wait_until
 from damages import DAMAGES, RECOVERED, REFUSED, harm, lasting_files
 
-pytestmark = pytest.mark.timeout(300)
-
 OPTIONS = ("--snapshot-entries", "40", "--kept-entries", "5")
 WRITES_COUNT = 130
 

@@ -10,7 +10,7 @@ from cluster import Cluster, wait_until
 from requirements import needs_strace
 from strace import Call, recorded_calls, recorded_into
 
-pytestmark = [needs_strace, pytest.mark.timeout(300)]
+pytestmark = needs_strace
 
 TEMPORARY = re.compile(r".*\.(writing|receiving-\d+)")
 

@@ -12,7 +12,7 @@ from requirements import needs_strace
 from strace import EIO, ENOSPC, KILL, Injection, Strace, started_under
 from writers import Writers, check_nothing_lost, settle
 
-pytestmark = [needs_strace, pytest.mark.timeout(300)]
+pytestmark = needs_strace
 
 
 @pytest.mark.scenario("D1", "D2")

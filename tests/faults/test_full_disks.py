@@ -12,7 +12,7 @@ from mounts import small_disk
 from requirements import needs_tmpfs
 from writers import Writers, check_nothing_lost, settle
 
-pytestmark = [needs_tmpfs, pytest.mark.timeout(300)]
+pytestmark = needs_tmpfs
 
 DISK_BYTES = 4 * 1024 * 1024
 #: More than the room that a segment was given ahead (docs/disk-format.md, "Padding").

@@ -11,7 +11,7 @@ from mounts import forgetful_disk
 from power_cuts import WRITES_COUNT, power_cuts
 from requirements import needs_fuse
 
-pytestmark = [needs_fuse, pytest.mark.timeout(300)]
+pytestmark = needs_fuse
 
 
 @pytest.mark.scenario("D14")

@@ -10,7 +10,7 @@ from requirements import needs_strace
 from strace import Injection, Strace, delay
 from writers import settle
 
-pytestmark = [needs_strace, pytest.mark.timeout(300)]
+pytestmark = needs_strace
 
 ELECTION_TIMEOUT_SECONDS = 1.0
 TIMING = ("--election-timeout", "1000", "--heartbeat-interval", "100")

@@ -62,5 +62,5 @@ class DeterminismTests(TestCase):
     def run_with_seed(self, seed: str) -> str:
         environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(hraft.__file__).parents[1])}
         return subprocess.run(
-            [sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=True, timeout=60
+            [sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=True, timeout=120
         ).stdout

@@ -34,7 +34,6 @@ def chaos(folder: Path, *words: str) -> str:
     return done.stdout
 
 
-@pytest.mark.timeout(RUN_SECONDS + 20)
 @pytest.mark.scenario("N6", "N7", "R6", "X6")
 def test_three_nodes_are_killed_and_paused(tmp_path: Path) -> None:
     """Who dies or sleeps and comes back neither loses what was acknowledged nor answers a read with what has been overwritten."""
@@ -42,7 +41,6 @@ def test_three_nodes_are_killed_and_paused(tmp_path: Path) -> None:
     assert "kill: " in told and "pause: " in told
 
 
-@pytest.mark.timeout(RUN_SECONDS + 20)
 @pytest.mark.scenario("N1", "N8", "N12")
 def test_three_nodes_are_cut_off(tmp_path: Path) -> None:
     """Packets vanish without a word, both ways or one way: no stale read, and new writes when it is healed."""
@@ -50,7 +48,6 @@ def test_three_nodes_are_cut_off(tmp_path: Path) -> None:
     assert "partition: " in told and "one-way: " in told
 
 
-@pytest.mark.timeout(RUN_SECONDS + 20)
 @pytest.mark.scenario("N13")
 def test_five_nodes_of_which_two_die_at_once(tmp_path: Path) -> None:
     """A minority of five is two; now and then all of them."""
@@ -58,14 +55,12 @@ def test_five_nodes_of_which_two_die_at_once(tmp_path: Path) -> None:
     assert "kill: " in told and "restart-all: " in told
 
 
-@pytest.mark.timeout(RUN_SECONDS + 20)
 def test_proxies_where_namespaces_are_not_permitted(tmp_path: Path) -> None:
     """Anybody can run it: the links then are TCP proxies."""
     told = chaos(tmp_path, "--seconds", "8", "--seed", "3", "--faults", "partition,one-way,slow,members", "--links", "proxies")
     assert "TCP proxies" in told
 
 
-@pytest.mark.timeout(RUN_SECONDS)
 def test_an_interrupted_run_leaves_nothing(tmp_path: Path) -> None:
     """Ctrl-C ends every node, every namespace and every file of it."""
     command = [sys.executable, "-u", "-m", "chaos", "--folder", str(tmp_path), "--seconds", "100", "--faults", "pause,partition"]

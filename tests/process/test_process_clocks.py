@@ -95,7 +95,6 @@ def leading(nodes: tuple[Node, ...]) -> tuple[int, str]:
 
 
 @pytest.mark.scenario("N10")
-@pytest.mark.timeout(280)
 @pytest.mark.parametrize("words", ["+3600", "-3600", FROZEN])
 def test_a_clock_that_jumps_costs_no_election(stage: Stage, words: str) -> None:
     """An hour either way, on the leader, and on all: the term stays, reads are fresh, writes go on."""
@@ -118,7 +117,6 @@ def test_a_clock_that_jumps_costs_no_election(stage: Stage, words: str) -> None:
 
 
 @pytest.mark.scenario("N10")
-@pytest.mark.timeout(280)
 def test_timers_go_on_while_the_clock_stands_still(stage: Stage) -> None:
     """The leader dies while no wall clock moves: the others notice, and elect another."""
     term, leader_id = leading(stage.nodes)

@@ -28,7 +28,7 @@ class Shell:
     def run(self, *words: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         """One command, to its end."""
         command = [sys.executable, "-m", "hraft", *words]
-        return subprocess.run(command, input=stdin, capture_output=True, env=self.environment, timeout=60, check=False)
+        return subprocess.run(command, input=stdin, capture_output=True, env=self.environment, timeout=120, check=False)
 
     def begin(self, *words: str) -> subprocess.Popen[bytes]:
         """One that goes on."""
@@ -62,7 +62,7 @@ def test_the_page(cluster: Cluster, shell: Shell) -> None:
     assert len(commands) == 5, commands
     for line in commands:
         words = line.replace("hraft ", f"{sys.executable} -m hraft ", 1)
-        done = subprocess.run(["sh", "-c", words], capture_output=True, env=shell.environment, timeout=60, check=False)
+        done = subprocess.run(["sh", "-c", words], capture_output=True, env=shell.environment, timeout=120, check=False)
         assert done.returncode == 0, (line, done.stderr)
     assert b"any bytes" == shell.run("get", "blob", "--raw").stdout
     missing = shell.run("get", "greeting")
@@ -116,7 +116,7 @@ def test_ctrl_c(cluster: Cluster, shell: Shell) -> None:
             assert holder.stdout is not None
             assert b"fencing token" in holder.stdout.readline()
             holder.send_signal(number)
-            _, complaint = holder.communicate(timeout=60)
+            _, complaint = holder.communicate(timeout=120)
             assert (code, b"") == (holder.returncode, complaint)
     assert shell.run("lock", "job", "--wait", "5", "--", "true").returncode == 0
 

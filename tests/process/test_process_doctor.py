@@ -13,7 +13,7 @@ from cluster import PATIENT, Cluster, Node
 def doctor(cluster: Cluster, *words: str) -> tuple[int, list[dict[str, Any]]]:
     """The exit code, and whatever is not well."""
     command = [sys.executable, "-m", "hraft", "--json", *words]
-    done = subprocess.run(command, env=cluster.environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, env=cluster.environment, capture_output=True, text=True, timeout=120)
     assert "Traceback" not in done.stderr, done.stderr
     findings = [json.loads(line) for line in done.stdout.splitlines()]
     return done.returncode, [finding for finding in findings if finding["level"] != "ok"]

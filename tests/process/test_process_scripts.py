@@ -41,16 +41,14 @@ def script(text: str, folder: Path, deadline: float) -> Iterator[subprocess.Pope
         process.communicate()
 
 
-@pytest.mark.timeout(120)
 def test_a_script_that_forgets_to_close(tmp_path: Path) -> None:
     """It ends when it is at its end, whatever threads there are; and it was told that nobody is there."""
     text = "try:\n    client.get('a')\nexcept Unavailable as error:\n    print(type(error).__name__)\n"
     with script(text, tmp_path, 0.5) as process:
-        out, errors = process.communicate(timeout=60)
+        out, errors = process.communicate(timeout=120)
     assert (0, "made\nUnavailable\n", "") == (process.returncode, out, errors)
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize(
     "waits", ["client.get('a')", "client.lock('a').acquire()", "next(client.watch('a', patience_seconds=999))"]
 )

@@ -42,7 +42,7 @@ def options(certificate: Path, ca: Path) -> list[str]:
 def hraft(cluster: Cluster, *words: str) -> subprocess.CompletedProcess[str]:
     """The command, in the cluster's folder."""
     command = [sys.executable, "-m", "hraft", *words]
-    done = subprocess.run(command, cwd=cluster.folder, env=cluster.environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=cluster.folder, env=cluster.environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return done
 

@@ -40,7 +40,7 @@ class Shell:
         """One line, in which `hraft` is the one that is tested."""
         script = f'set -e; umask 077; hraft() {{ "{sys.executable}" -m hraft "$@"; }}\n{line}'
         return subprocess.run(
-            ["bash", "-c", script], cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=60, check=False
+            ["bash", "-c", script], cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=120
         )
 
 
@@ -147,7 +147,7 @@ def test_refused_at_the_start(cluster: Cluster, tmp_path: Path, arguments: tuple
     option, value = arguments
     words = ["hraft", f"--haddr=:{http_port}", f"--raddr=:{raft_port}", option, value.replace("{}", str(tmp_path)), "--inmem"]
     done = subprocess.run(
-        [*cluster.twist, *words], env=cluster.environment, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL
+        [*cluster.twist, *words], env=cluster.environment, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL
     )
     assert (1, 1) == (done.returncode, done.stderr.count("\n")), done.stderr
     assert reason in done.stderr

@@ -27,7 +27,6 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 class WorldTests(TestCase):
     @pytest.mark.scenario("E22", "L19", "L21", "C4", "N12", "X4")
-    @pytest.mark.timeout(280)
     def test_a_sample_of_worlds(self) -> None:
         """Whatever the seeds think of, everything promised is kept, and most of what can happen has happened."""
         marks: set[str] = set()
@@ -37,7 +36,6 @@ class WorldTests(TestCase):
             marks.update(outcome.marks)
         self.assertGreaterEqual(len(marks), 40, sorted(set(NAMES) - marks))
 
-    @pytest.mark.timeout(280)
     def test_every_kind_alone(self) -> None:
         """Each kind of fault can be told apart from all others."""
         for number, kind in enumerate(ALL_KINDS):
@@ -58,7 +56,6 @@ class WorldTests(TestCase):
 
 class DeterminismTests(TestCase):
     @pytest.mark.scenario("X5")
-    @pytest.mark.timeout(280)
     def test_one_seed_is_one_world(self) -> None:
         """In other processes, with other hashes of strings, to the last event: a seed is a bug report."""
         for seed in (3, 14):
