@@ -9,7 +9,7 @@ import sys
 import threading
 from typing import Any
 
-from cluster import PATIENT, Cluster, Node, wait_until
+from cluster import PATIENT, Cluster, Node, Reply, wait_until
 
 
 def hraft(cluster: Cluster, *words: str) -> subprocess.CompletedProcess[str]:
@@ -52,10 +52,18 @@ def keys_of(node: Node) -> set[str]:
     found: set[str] = set()
     after: str | None = ""
     while after is not None:
-        page = node.ask("GET", f"/v1/kv?limit=1000&keys_only{'&after=' if after else ''}{after}").json()
+        path = f"/v1/kv?limit=1000&keys_only{'&after=' if after else ''}{after}"
+        reply = wait_until(lambda path=path: _answered(node, path), "a page of keys")  # type: ignore[misc]
+        assert reply is not None
+        page = reply.json()
         found |= {pair["key"] for pair in page["kvs"]}
         after = page["next"]
     return found
+
+
+def _answered(node: Node, path: str) -> Reply | None:
+    reply = node.ask("GET", path)
+    return reply if reply.status == 200 else None
 
 
 def test_backup_under_load_restored_on_new_machines(cluster: Cluster) -> None:
@@ -93,6 +101,7 @@ def test_recover_after_two_of_three_are_lost(cluster: Cluster) -> None:
         cluster.write(f"k{number}", "x")
     for node in nodes:
         node.wait_for_value("k19", "x")
+    for node in nodes:
         node.end()
     left, found_again, lost = nodes
     shutil.rmtree(lost.directory)
