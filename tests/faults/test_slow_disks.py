@@ -12,8 +12,8 @@ from writers import settle
 
 pytestmark = needs_strace
 
-ELECTION_TIMEOUT_SECONDS = 1.0
-TIMING = ("--election-timeout", "1000", "--heartbeat-interval", "100")
+ELECTION_TIMEOUT_SECONDS = 2.0
+TIMING = ("--election-timeout", "2000", "--heartbeat-interval", "100")
 #: By then a busy machine has done what need not wait for a disk that hangs; it hangs for much longer.
 AT_ONCE_SECONDS = 15.0
 HANGS_SECONDS = 30.0

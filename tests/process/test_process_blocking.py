@@ -29,7 +29,7 @@ def test_nothing_blocks_the_reactor_under_load(cluster: Cluster) -> None:
     cluster.write_all(many)
     for thread in threads:
         thread.join()
-    newcomer = cluster.node(join=[cluster.leader()]).start().wait_until_started()
+    newcomer = cluster.node(*PATIENT, join=[cluster.leader()]).start().wait_until_started()
     newcomer.wait_for_value("many-4999", "x" * 100)
     for path in ("/v1/kv?prefix=many-&limit=5000", "/v1/snapshot", "/metrics"):
         wait_until(lambda path=path: cluster.leader().ask("GET", path).status == 200, path)  # type: ignore[misc]

@@ -14,7 +14,7 @@ from hraft.storage.directory import DataDirectory, Identity
 
 def members(cluster: Cluster) -> set[str]:
     """The ids of all members, as their leader knows them."""
-    status = cluster.leader().status()
+    status = wait_until(cluster.leader().status, "the leader answers")
     return {status["leader"]["id"], *(follower["id"] for follower in status["followers"])}
 
 
@@ -32,7 +32,7 @@ def test_several_targets_of_which_the_first_is_dead(cluster: Cluster) -> None:
     leader = cluster.node().start().wait_until_started()
     dead = cluster.node()
     joiner = cluster.node(join=[dead, leader]).start().wait_until_started()
-    assert leader.set("a", "1").status == 200
+    cluster.write("a", "1")
     joiner.wait_for_value("a", "1")
 
 
@@ -48,7 +48,7 @@ def test_before_the_target_is_up(cluster: Cluster) -> None:
     assert joiner.ask("POST", "/key", {"a": "1"}).status == 503
     first.start().wait_until_started()
     joiner.wait_until_started()
-    assert first.set("a", "1").status == 200
+    cluster.write("a", "1")
     joiner.wait_for_value("a", "1")
     assert joiner.log().count("keeps trying") <= 2 + (time.monotonic() - began) / SECONDS_BETWEEN_WORDS
 

@@ -33,13 +33,16 @@ class Watch:
         self._response: Any = None
 
     def at(self, node: Node) -> None:
-        """From where it is, at this node."""
+        """From where it is, at this node, as soon as it takes watches."""
+        wait_until(lambda: self._is_taken_by(node), f"{node.name} takes the watch")
+
+    def _is_taken_by(self, node: Node) -> bool:
         self.leave()
         self._connection = http.client.HTTPConnection("127.0.0.1", node.http_port, timeout=PATIENCE_SECONDS)
         headers = {"Last-Event-ID": str(self._last), "Accept": "application/x-ndjson"}
         self._connection.request("GET", "/v1/watch?prefix=w", headers=headers)
         self._response = self._connection.getresponse()
-        assert self._response.status == 200, self._response.read()
+        return bool(self._response.status == 200)
 
     def leave(self) -> None:
         """Hang up."""
