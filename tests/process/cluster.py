@@ -74,7 +74,7 @@ class Node:
 
     @property
     def raft_address(self) -> str:
-        """What others dial, and the node's id unless an option says otherwise."""
+        """Where it listens for others; also its id, and what they dial, unless an option says otherwise."""
         return f"localhost:{self.raft_port}"
 
     @property
@@ -85,7 +85,8 @@ class Node:
     @property
     def node_id(self) -> str:
         """As on the command line."""
-        return self.options[self.options.index("--id") + 1] if "--id" in self.options else self.raft_address
+        said = [self.options[self.options.index(name) + 1] for name in ("--id", "--raddr-adv") if name in self.options]
+        return [*said, self.raft_address][0]
 
     def command(self) -> list[str]:
         """The same every time, as an operator's unit file would have it."""
