@@ -100,18 +100,22 @@ class Node:
 
     def start(self) -> Node:
         """Start the process, which takes a moment. A first start may lose its ports to another process and gets others."""
-        is_first = not self.log_path.exists()
-        for _ in range(3):
-            with self.log_path.open("ab") as log:
-                self._log_begin = log.tell()
-                self.process = subprocess.Popen(
-                    self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.cluster.environment
-                )
-            wait_until(lambda: self.is_listening() or not self.is_running(), f"{self.name} listens on its HTTP port")
-            if self.is_running() or not is_first or IN_USE not in self.log():
-                break
-            self.http_port, self.raft_port = free_ports(2)
-        return self
+        with self.log_path.open("ab") as log:
+            self._log_begin = log.tell()
+            self.process = subprocess.Popen(
+                self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.cluster.environment
+            )
+        wait_until(lambda: self.is_listening() or not self.is_running(), f"{self.name} listens on its HTTP port")
+        return self._started_elsewhere() if self._has_lost_its_ports() else self
+
+    def _has_lost_its_ports(self) -> bool:
+        """Whether somebody who does not ask `chaos.ports` was quicker than its first process. That one may be who listens."""
+        return self._log_begin == 0 and not self.is_running() and IN_USE in self.log()
+
+    def _started_elsewhere(self) -> Node:
+        self.log_path.unlink()
+        self.http_port, self.raft_port = free_ports(2)
+        return self.start()
 
     def is_running(self) -> bool:
         """Whether there is a process that has not ended."""
@@ -170,6 +174,8 @@ class Node:
 
     def is_started(self) -> bool:
         """The same; but a process that has ended before is a failure."""
+        if self._has_lost_its_ports():
+            self._started_elsewhere()
         if not self.is_running():
             raise AssertionError(f"{self.name} ended while it was waited for:\n{self.log()[-2000:]}")
         return self.says_started()
