@@ -62,7 +62,7 @@ LEASE_READS = (
         "LEASE_SHARE = 0.8",
         "LEASE_SHARE = 4.0",
     ),
-    bug("R11b", "a leader that has handed over still reads by lease", "raft/node", "leading.has_handed_over or ", ""),
+    bug("R11b", "a leader that has handed over still reads by lease", "raft/view", "leading.has_handed_over or ", ""),
     bug(
         "R11c",
         "a voter that restarts votes at once",
