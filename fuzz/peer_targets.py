@@ -28,6 +28,7 @@ from hraft.peers.dialled import HELLO_ANSWER, HELLO_SAID, DialledConnection, con
 from hraft.peers.hello import Purpose, hello_of
 from hraft.questions import (
     ChangeOutcome,
+    ClusterView,
     CompareState,
     ForwardChange,
     ForwardedResult,
@@ -36,6 +37,7 @@ from hraft.questions import (
     ForwardQuestion,
     ForwardReadIndex,
     JoinOutcome,
+    ShareView,
     StateHash,
 )
 
@@ -139,6 +141,8 @@ class _Node:
             return succeed(ChangeOutcome(7, "n2"))
         if isinstance(request, CompareState):
             return succeed(StateHash("done", "1", "ab"))
+        if isinstance(request, ShareView):
+            return succeed(ClusterView(b"{}"))
         return succeed(9 if isinstance(request, ForwardReadIndex) else JoinOutcome("voter"))
 
 

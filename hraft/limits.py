@@ -207,6 +207,11 @@ CHECK_FORGET_SECONDS = 1800.0
 #: Lines of the state that are hashed before other work in the background has its turn.
 CHECK_LINES_COUNT = 1000
 CHECK_REST_SECONDS = 0.01
+#: How long what the leader said of its members is believed; how often a full disk is told to it (for three times as long it
+#: is listed), and how much of its reason.
+VIEW_FRESH_SECONDS = 3.0
+VIEW_REPEAT_SECONDS = 10.0
+VIEW_REASON_CHARACTERS = 300
 DISK_RESERVE_BYTES = 64 * 1024 * 1024
 #: A node is ready while no more committed entries than that wait to be applied, and what it has is not older than that.
 READY_LAG_ENTRIES_COUNT = 1000

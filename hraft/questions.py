@@ -82,7 +82,21 @@ class StateHash:
     digest: str
 
 
-Request = ForwardProposal | ForwardReadIndex | ForwardJoin | ForwardChange | ForwardQuestion | CompareState
+@dataclass(frozen=True, slots=True)
+class ShareView:
+    """Tell the leader what is the matter with this node's disk (empty: nothing), and ask what it knows. Answer: ClusterView."""
+
+    full_disk: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterView:
+    """What a leader knows of all members, as JSON (`hraft.service.shared_view`)."""
+
+    document: bytes
+
+
+Request = ForwardProposal | ForwardReadIndex | ForwardJoin | ForwardChange | ForwardQuestion | CompareState | ShareView
 
 
 @dataclass(frozen=True, slots=True)

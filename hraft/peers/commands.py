@@ -158,10 +158,15 @@ class ForwardChange(amp.Command):
 
 
 class CompareState(amp.Command):
-    """The only question that a leader asks its members."""
+    """The only question that a leader asks its members; all others are asked of it."""
 
     arguments: ClassVar[_Arguments] = [(b"index", Count()), (b"verdict", Blob())]
     response: ClassVar[_Arguments] = [(b"status", Text()), (b"release", Text()), (b"digest", Text())]
+
+
+class ShareView(amp.Command):
+    arguments: ClassVar[_Arguments] = [(b"full_disk", Text())]
+    response: ClassVar[_Arguments] = [(b"document", Blob())]
 
 
 # --- between dataclasses and boxes ---------------------------------------------------------------

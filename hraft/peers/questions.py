@@ -22,6 +22,7 @@ from hraft.peers.commands import Shape
 from hraft.peers.failures import as_hraft_error
 from hraft.questions import (
     ChangeOutcome,
+    ClusterView,
     CompareState,
     ForwardChange,
     ForwardedResult,
@@ -31,6 +32,7 @@ from hraft.questions import (
     ForwardReadIndex,
     JoinOutcome,
     Request,
+    ShareView,
     StateHash,
 )
 
@@ -135,6 +137,7 @@ _questions: dict[type[Any], Question] = {
     ForwardJoin: _question(commands.ForwardJoin, ForwardJoin, JoinOutcome, PeerUnreachable, _join_unanswered),
 }
 _questions[CompareState] = _question(commands.CompareState, CompareState, StateHash, PeerUnreachable, PeerUnreachable)
+_questions[ShareView] = _question(commands.ShareView, ShareView, ClusterView, PeerUnreachable, PeerUnreachable)
 _by_name = {question.command.commandName: question for question in (PING, *_questions.values())}
 
 

@@ -6,6 +6,7 @@ Knows nothing of what raises it.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -36,20 +37,48 @@ class Alarm:
 
 
 class Alarms:
-    """Those of one node, at most one of each kind."""
+    """Those of one node, at most one of each kind; and what others have told it, one of each."""
 
     def __init__(self, clock: IReactorTime, events: Events) -> None:
         self._clock = clock
         self._events = events
         self._active: dict[str, Alarm] = {}
+        #: What other members have told of themselves, and when they last did.
+        self._told: dict[str, tuple[Alarm, float]] = {}
+
+    @property
+    def own(self) -> tuple[Alarm, ...]:
+        """Those that this node has raised, or that are about the whole cluster; the longest standing first."""
+        return tuple(self._active.values())
+
+    @property
+    def of_others(self) -> tuple[Alarm, ...]:
+        """What other members have told of themselves."""
+        return tuple(alarm for alarm, _ in self._told.values())
 
     @property
     def active(self) -> tuple[Alarm, ...]:
-        """The longest standing first."""
-        return tuple(self._active.values())
+        """All that this node knows of."""
+        return (*self.own, *self.of_others)
 
     def get(self, kind: str) -> Alarm | None:
+        """One of its own."""
         return self._active.get(kind)
+
+    def tell(self, member: str, alarm: Alarm | None) -> None:
+        """Another member has this alarm, or none (any more). It has logged it itself."""
+        if alarm is None:
+            self._told.pop(member, None)
+            return
+        now, known = self._clock.seconds(), self._told.get(member)
+        since_seconds = now if known is None else known[0].since_seconds
+        self._told[member] = replace(alarm, since_seconds=since_seconds), now
+
+    def forget(self, members: Container[str], after_seconds: float) -> None:
+        """Keep what these members have told within that time, and nothing else."""
+        if self._told:
+            oldest = self._clock.seconds() - after_seconds
+            self._told = {member: told for member, told in self._told.items() if member in members and told[1] > oldest}
 
     def sound(self, alarm: Alarm) -> None:
         """This is so. Logged when it is new, or now about others; it stands since it was first so."""

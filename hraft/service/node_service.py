@@ -167,6 +167,11 @@ class NodeService(NodeView, Service):
         except HraftError as error:
             return fail(error)
 
+    def look_around(self) -> None:
+        """Where this node follows, have its leader say what it knows of the members: `member_views` has it a moment later."""
+        if not self._closed_reason and self._running is not None:
+            self._running.shared_view.ask()
+
     # --- members ---------------------------------------------------------------------------------
 
     def join(
@@ -201,7 +206,7 @@ class NodeService(NodeView, Service):
         """A peer asks this node as the leader. Answered here or not at all: never passed on (C6)."""
         try:
             running = self._open(_not_now if isinstance(request, ForwardJoin | ForwardChange) else ProposalDropped)
-            return self._requests.answer(running, request)
+            return self._requests.answer(running, sender, request)
         except HraftError as error:
             return fail(error)
         except Exception:

@@ -17,6 +17,7 @@ from hraft.questions import (
     ForwardQuestion,
     ForwardReadIndex,
     Request,
+    ShareView,
 )
 from hraft.raft.ready import Role
 from hraft.service.proposals import Applied
@@ -31,7 +32,7 @@ class Requests:
         #: The application's, see `NodeService.answer_questions`.
         self.answer_questions: Callable[[bytes], Deferred[bytes]] | None = None
 
-    def answer(self, running: Running, request: Request) -> Deferred[Any]:
+    def answer(self, running: Running, sender: str, request: Request) -> Deferred[Any]:
         """Raises NotLeader, and what the answer can fail with."""
         if isinstance(request, CompareState):
             return succeed(running.comparing.answer(request))
@@ -43,6 +44,8 @@ class Requests:
             return running.read_index(is_local=False)
         if isinstance(request, ForwardQuestion):
             return self.question(request.question)
+        if isinstance(request, ShareView):
+            return succeed(running.shared_view.answer(sender, request))
         if isinstance(request, ForwardChange):
             return Deferred.fromCoroutine(running.changing.change(request))
         return running.joining.join(request)

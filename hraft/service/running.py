@@ -38,6 +38,7 @@ from hraft.service.reads import WaitingReads
 from hraft.service.reaping import Reaping
 from hraft.service.removal import Removal
 from hraft.service.saves import Saves
+from hraft.service.shared_view import SharedView
 from hraft.service.snapshot_receiving import SnapshotReceiving
 from hraft.service.snapshot_sending import SnapshotSending
 from hraft.service.surroundings import Surroundings
@@ -99,6 +100,7 @@ class Running:
         self.removal = Removal(node_id, node, self.applying, transport, removed)
         self.reaping = Reaping(clock, node, self.loop, timing, precautions.reap_after_seconds, events)
         self.comparing = Comparing(around, node, self.applying, alarms)
+        self.shared_view = SharedView(around, node, lambda: self.leader_id, alarms)
         self._configuration: Configuration | None = None
         self._leading_term: int | None = None
 
@@ -203,6 +205,7 @@ class Running:
         self.receiving.tick()
         self.compaction.consider()
         self.comparing.tick()
+        self.shared_view.tick()
         self._events.forgetful(self.node.forgetful_peers)
         self.milestones.look()
 

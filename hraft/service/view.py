@@ -5,6 +5,7 @@ Looks, and changes nothing; what a node does for those who ask is in `hraft.serv
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from twisted.internet.defer import Deferred
@@ -18,6 +19,7 @@ from hraft.service.counts import Counts, counts_of
 from hraft.service.events import Events
 from hraft.service.health import Check, Facts, liveness, readiness
 from hraft.service.running import Running
+from hraft.service.shared_view import MemberView
 from hraft.service.surroundings import Surroundings
 
 
@@ -102,6 +104,10 @@ class NodeView:
         if leader_id is None:
             return None
         return LeaderHint(leader_id, running.node.configuration.members[leader_id], self.http_address_of(leader_id))
+
+    def member_views(self) -> Mapping[str, MemberView]:
+        """How far each member is: known to the leader, and to who has asked it within the last seconds; elsewhere of none."""
+        return self._started().shared_view.members()
 
     def http_address_of(self, node_id: str) -> str | None:
         """Where a member says it serves HTTP (`host:port`), if it has said so."""

@@ -100,7 +100,7 @@ class Figures:
             http=_http(self._tally, self._site),
             peers=list(self._peer_figures(status)),
             store=_store(node),
-            alarms=alarm_documents(node),
+            alarms=alarm_documents(node, node.alarms.own),
             is_ready=all(check.is_ok for check in node.readiness()),
             certificates={one.name: one.expires_at.timestamp() for one in self._certificates if one.expires_at is not None},
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
@@ -15,6 +16,7 @@ from hraft.service.alarms import Alarms
 from hraft.service.chronicle import Chronicle
 from hraft.service.counts import Counts
 from hraft.service.health import Check
+from hraft.service.shared_view import MemberView
 
 
 class Leader(Protocol):
@@ -83,6 +85,12 @@ class Node(Protocol):
         """What happened to this node since its start."""
 
     def leader(self) -> Leader | None: ...
+
+    def look_around(self) -> None:
+        """Where this node follows, have its leader say what it knows of the members: `member_views` has it a moment later."""
+
+    def member_views(self) -> Mapping[str, MemberView]:
+        """How far each member is, as far as this node knows; empty where it does not."""
 
     @property
     def alarms(self) -> Alarms:

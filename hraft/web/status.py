@@ -5,15 +5,14 @@ Knows nothing of HTTP.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 
 import msgspec
 
 from hraft import __version__
 from hraft.kv.store import KeyValueStore
-from hraft.raft.ready import Role
-from hraft.service.alarms import ADVICE
+from hraft.service.alarms import ADVICE, Alarm
 from hraft.web.node import Node
 
 
@@ -28,7 +27,8 @@ class LeaderDocument(msgspec.Struct):
 class MemberDocument(LeaderDocument):
     """One member; a replica is a learner that stays one until it is promoted.
 
-    How far its log is known to agree, how far that is behind, and when it was heard: null but on the leader.
+    How far its log is known to agree, how far that is behind, and when it was heard: null but on the leader, and where the leader
+    has just been asked, as for a page that somebody looks at.
     """
 
     voter: bool
@@ -100,46 +100,42 @@ def store_document(node: Node, age_ms: int | None) -> dict[str, object]:
     found = node.counts()
     use = found.disk
     disk = None if use is None else {**asdict(use), "reserve_bytes": found.disk_reserve_bytes}
-    return {**status_document(node), **counts, "age_ms": age_ms, "disk": disk, "alarms": alarm_documents(node)}
+    alarms = alarm_documents(node, node.alarms.active)
+    return {**status_document(node), **counts, "age_ms": age_ms, "disk": disk, "alarms": alarms}
 
 
 def cluster_document(node: Node) -> ClusterDocument:
-    """`/v1/cluster`: who is a member, and on the leader how far each is."""
+    """`/v1/cluster`: who is a member, and as far as that is known, how far each is."""
     status, leader = node.status(), node.leader()
     leader_id = None if leader is None else leader.node_id
-    members = []
+    members, views = [], node.member_views()
     for node_id, address in status.configuration.members.items():
         member = MemberDocument(node_id, address, node.http_address_of(node_id), status.configuration.is_voter(node_id))
         member.replica = node_id in status.configuration.replicas
         member.leader, member.self = node_id == leader_id, node_id == node.node_id
-        follower = status.followers.get(node_id)
-        if follower is not None:
-            member.match_index = follower.match_index
-            member.last_contact_ms = int(follower.ticks_since_contact * node.tick_seconds * 1000)
-        elif member.self and status.role is Role.LEADER:
-            member.match_index, member.last_contact_ms = status.persisted_index, 0
-        if member.match_index is not None:
-            member.lag = max(0, status.last.index - member.match_index)
+        view = views.get(node_id)
+        if view is not None:
+            member.match_index, member.lag = view.match_index, view.lag_entries
+            member.last_contact_ms = int(view.silent_seconds * 1000)
         members.append(member)
     told = None if leader is None else LeaderDocument(leader.node_id, leader.raft_address, leader.http_address or None)
-    alarms = alarm_documents(node)
+    alarms = alarm_documents(node, node.alarms.active)
     return ClusterDocument(node.cluster_id, status.term, told, status.configuration_committed, members, alarms)
 
 
-def alarm_documents(node: Node) -> list[AlarmDocument]:
-    """The alarms that this node knows of."""
-    alarms = node.alarms
+def alarm_documents(node: Node, alarms: Iterable[Alarm]) -> list[AlarmDocument]:
+    """Alarms of those that this node knows of."""
     return [
         AlarmDocument(
             kind=alarm.kind,
             members=list(alarm.members),
             detail=alarm.detail,
             advice=ADVICE[alarm.kind],
-            age_seconds=int(alarms.age_seconds(alarm)),
+            age_seconds=int(node.alarms.age_seconds(alarm)),
             index=alarm.index,
             hashes=alarm.hashes,
         )
-        for alarm in alarms.active
+        for alarm in alarms
     ]
 
 

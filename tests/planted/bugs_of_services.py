@@ -335,6 +335,22 @@ ALARMS = (
         unseen="the nodes of a world do not look at the room on their disks",
     ),
     bug(
+        "O16b",
+        "a full disk that its node tells of no more is listed for ever",
+        "service/shared_view",
+        "limits.VIEW_REPEAT_SECONDS * 3)",
+        "1e9)",
+        unseen="it is shown, and decides nothing",
+    ),
+    bug(
+        "O16c",
+        "what a leader said of its members is believed for ever",
+        "service/shared_view",
+        "        return {} if is_old or",
+        "        return {} if",
+        unseen="it is shown, and decides nothing",
+    ),
+    bug(
         "O17",
         "a node that hears no leader says that it is ready",
         "service/health",

@@ -123,7 +123,10 @@ def test_o22_a_leader_is_killed(cluster: Cluster, browser: Any) -> None:
     at_leader.picture("leader")
     for looker in (at_leader, at_other):
         looker.wait_for("#leader-line", f"{leader.node_id} leads")
+    at_other.wait_for("#members", "ago")
+    at_other.wait_for("#members-note", "which leads; its own page is")
     at_other.wait_for("#members-note", leader.http_address)
+    at_other.wait_for("#quorum-line", "3 voters, 3 of them there; 1 of them may be lost")
     at_other.picture("follower")
     leader.kill()
     at_leader.wait_for("#connection-words", "cut off, as of")

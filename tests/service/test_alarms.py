@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 from unittest import TestCase
 
 import pytest
 from clusters import Cluster, Outcome, delete_command, set_command
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.logger import globalLogPublisher
 
-from hraft.errors import DiskFull
+from hraft.errors import DiskFull, PeerUnreachable
 from hraft.interfaces import DiskUse, Precautions
 from hraft.kv.commands import Delete, GrantLease, Once, RevokeLease, Set, encode_command, frees_room
 from hraft.kv.transactions import DeleteRange, Put, Transaction
+from hraft.questions import ClusterView, ShareView
 from hraft.service.alarms import DISK_FULL, Alarm, Alarms
 from hraft.service.events import Events
 from hraft.service.health import Check
@@ -192,3 +195,99 @@ class ReadyTests(TestCase):
         other.service._halt("the disk failed")
         self.assertEqual(["disk"], [check.name for check in other.service.liveness() if not check.is_ok])
         other.crash()
+
+
+class SharedTests(TestCase):
+    """What members tell each other, beside Raft, of how they are."""
+
+    def setUp(self) -> None:
+        self.free_bytes = {f"node{number}": 100 * MIB for number in range(3)}
+        self.cluster = Cluster(seed=4).bootstrap(3)
+        for node_id, member in self.cluster.members.items():
+            member.crash()
+            member.start(precautions=precautions(partial(self.disk_use, node_id)))
+        self.cluster.elect()
+        self.cluster.settle()
+        self.addCleanup(self.cluster.stop)
+        self.leader = self.cluster.the_leader().service
+
+    def disk_use(self, node_id: str) -> DiskUse:
+        return DiskUse(self.free_bytes[node_id])
+
+    def listed(self) -> list[tuple[str, ...]]:
+        return [alarm.members for alarm in self.leader.alarms.active if alarm.kind == DISK_FULL]
+
+    @pytest.mark.scenario("O16")
+    def test_the_leader_lists_full_disks(self) -> None:
+        """Whoever asks one node learns of all; the leader itself is ready, and takes writes."""
+        first, second = (member.node_id for member in self.cluster.followers())
+        self.free_bytes[first] = MIB
+        self.cluster.run(3.0)
+        self.assertEqual([(first,)], self.listed())
+        self.free_bytes[second] = MIB
+        self.cluster.run(3.0)
+        self.assertEqual({(first,), (second,)}, set(self.listed()))
+        for alarm in self.leader.alarms.active:
+            self.assertIn(f"the disk of {alarm.members[0]} has 1 MiB left", alarm.detail)
+        self.assertEqual((), self.leader.alarms.own)
+        self.assertTrue(all(check.is_ok for check in self.leader.readiness()))
+        self.assertIsNone(self.cluster.wait_for(self.leader.propose(set_command("a", "1"))).error)
+
+    @pytest.mark.scenario("O16")
+    def test_it_is_over_when_there_is_room(self) -> None:
+        """Or nobody would believe the list."""
+        other = self.cluster.followers()[0].node_id
+        self.free_bytes[other] = MIB
+        self.cluster.run(3.0)
+        self.free_bytes[other] = 100 * MIB
+        self.cluster.run(12.0)
+        self.assertEqual([], self.listed())
+
+    def test_who_says_nothing_is_forgotten(self) -> None:
+        """A dead node has no alarm: that it is silent is shown elsewhere. While it lives it is listed, however long that is."""
+        other = self.cluster.followers()[0]
+        self.free_bytes[other.node_id] = MIB
+        self.cluster.run(45.0)
+        self.assertEqual([(other.node_id,)], self.listed())
+        other.crash()
+        self.cluster.run(35.0)
+        self.assertEqual([], self.listed())
+
+    def test_a_follower_is_told_how_far_the_others_are(self) -> None:
+        """For whoever looks at its page; what was said is not believed for long, nor of another leader."""
+        follower = self.cluster.followers()[0].service
+        self.assertEqual({}, dict(follower.member_views()))
+        follower.look_around()
+        self.cluster.run(0.5)
+        views = follower.member_views()
+        self.assertEqual({"node0", "node1", "node2"}, set(views))
+        self.assertEqual({self.leader.status().last.index}, {view.match_index for view in views.values()})
+        self.assertEqual(0.0, views[self.leader.node_id].silent_seconds)
+        self.cluster.run(4.0)
+        self.assertEqual({}, dict(follower.member_views()))
+
+    def test_a_leader_of_an_earlier_release(self) -> None:
+        """Does not know the question: then a follower knows what it knew before, and asks again."""
+        follower = self.cluster.followers()[0]
+        call = follower.transport.call
+
+        def called(to: str, request: Any) -> Deferred[Any]:
+            if isinstance(request, ShareView):
+                return fail(PeerUnreachable("the peer's release of hraft does not know this question"))
+            return call(to, request)
+
+        follower.transport.call = called  # type: ignore[method-assign]
+        follower.service.look_around()
+        self.cluster.run(0.5)
+        self.assertEqual({}, dict(follower.service.member_views()))
+        follower.transport.call = call  # type: ignore[method-assign]
+        follower.service.look_around()
+        self.cluster.run(0.5)
+        self.assertEqual(3, len(follower.service.member_views()))
+
+    def test_answers_that_do_not_read(self) -> None:
+        """Are of a later release's making, and no defect."""
+        follower = self.cluster.followers()[0]
+        follower.transport.call = lambda to, request: succeed(ClusterView(b'{"members":1}'))  # type: ignore[method-assign]
+        follower.service.look_around()
+        self.assertEqual({}, dict(follower.service.member_views()))

@@ -16,6 +16,7 @@ from hraft import limits
 from hraft.counting import Histogram
 from hraft.errors import ReadFailed
 from hraft.service.chronicle import ELECTION, Chronicle
+from hraft.service.shared_view import MemberView
 from hraft.web.dashboard.feed import Feed, Page
 from hraft.web.dashboard.page import FILES
 from hraft.web.dashboard.pulse import Pulse
@@ -223,6 +224,16 @@ class PulseTests(SynchronousTestCase):
         self.figures.begin()
         self.clock.advance(1000)
         self.assertIsNone(self.figures.document().writes_per_second)
+
+    def test_a_follower_has_its_leader_asked(self) -> None:
+        """Each time, so that the next figures have what the leader knows of the members."""
+        self.node.leads = False
+        self.node.told_views = {"node1": MemberView(7, 2, 0.25)}
+        document = self.figures.document()
+        self.assertEqual(1, self.node.looks_count)
+        found = {member.id: (member.match_index, member.lag, member.last_contact_ms) for member in document.cluster.members}
+        self.assertEqual((7, 2, 250), found.pop("node1"))
+        self.assertEqual({(None, None, None)}, set(found.values()))
 
     def test_how_long_writes_take(self) -> None:
         """Those of the last second, and not the average since the start; nothing where there were none."""

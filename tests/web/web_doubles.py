@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -34,6 +34,7 @@ from hraft.service.chronicle import Chronicle
 from hraft.service.counts import Counts
 from hraft.service.events import Events
 from hraft.service.health import Check
+from hraft.service.shared_view import MemberView, views_of
 from hraft.storage.snapshot_file import encode
 from hraft.tls.connections import Secured
 from hraft.web.figures import Figures
@@ -105,6 +106,9 @@ class ToldNode:
     #: Answer who changes members at once.
     changes_members: bool = False
     removal: NodeRemoved | None = None
+    #: How often it was to ask its leader, and what that has said.
+    looks_count: int = 0
+    told_views: Mapping[str, MemberView] = field(default_factory=dict)
     #: Of backups, made so far.
     parts_count: int = 0
 
@@ -171,6 +175,12 @@ class ToldNode:
 
     def counts(self) -> Counts:
         return self.counted
+
+    def look_around(self) -> None:
+        self.looks_count += 1
+
+    def member_views(self) -> Mapping[str, MemberView]:
+        return views_of(self.status(), self.tick_seconds) if self.leads else self.told_views
 
     def liveness(self) -> tuple[Check, ...]:
         return self.checks

@@ -44,7 +44,7 @@ export class Overview {
     line.classList.toggle('none', !leader);
     document.title = `${leader ? `${leader.id} leads` : 'no leader'} · hraft`;
     announce(words.slice(2));
-    say(byId('quorum-line'), quorum(cluster, node.role === 'leader'));
+    say(byId('quorum-line'), quorum(cluster));
   }
 
   numbers(node, writes, write, agreement) {
@@ -84,23 +84,24 @@ export class Overview {
         this.rows.delete(id);
       }
     }
-    const isTold = cluster.members.some((member) => member.match_index !== null);
+    const isTold = knowsMembers(cluster);
     const note = byId('members-note');
-    note.hidden = isTold;
-    if (!isTold) this.pointToLeader(note, cluster.leader);
+    note.hidden = cluster.members.some((member) => member.self && member.leader);
+    if (!note.hidden) this.pointToLeader(note, cluster.leader, isTold);
     for (const member of cluster.members) {
       const row = this.rows.get(member.id) ?? this.row(member.id);
       row.show(member, isTold);
     }
   }
 
-  pointToLeader(note, leader) {
-    const key = leader ? `${leader.id} ${leader.http_address}` : '';
+  // Whose words they are, and where its own page is.
+  pointToLeader(note, leader, isTold) {
+    const key = `${isTold} ${leader?.id} ${leader?.http_address}`;
     if (note.dataset.leader === key) return;
     note.dataset.leader = key;
     const link = leader?.http_address ? linkTo(leader.http_address) : null;
-    const words = 'How far each member is, and when it was heard, only the leader knows';
-    note.replaceChildren(...(link ? [`${words}: see its own page, `, link, '.'] : [`${words}.`]));
+    const words = isTold ? `How far each member is, and when it was heard, as ${leader.id} says, which leads` : 'How far each member is, and when it was heard, only the leader knows';
+    note.replaceChildren(...(link ? [`${words}; its own page is `, link, '.'] : [`${words}.`]));
   }
 
   row(id) {
@@ -169,18 +170,21 @@ function roleOf(member) {
 function contactOf(member, isTold, isSilent) {
   if (!isTold) return 'not known here';
   if (member.last_contact_ms === null) return '✕ never';
-  if (member.self) return 'itself';
+  if (member.leader) return 'itself';
   return isSilent ? `✕ silent for ${duration(member.last_contact_ms)}` : `✓ ${duration(member.last_contact_ms)} ago`;
 }
 
-// How many voters may still be lost, in words; who is there only a leader can tell.
-function quorum(cluster, isLeader) {
+// Only the leader knows it of itself; another node, for as long as it is told.
+const knowsMembers = (cluster) => cluster.members.some((member) => member.match_index !== null);
+
+// How many voters may still be lost, in words, where it is known who is there.
+function quorum(cluster) {
   const voters = cluster.members.filter((member) => member.voter);
   const learners = cluster.members.length - voters.length;
   const needed = Math.floor(voters.length / 2) + 1;
   const count = `${voters.length} voter${voters.length === 1 ? '' : 's'}${learners ? `, ${learners} without a vote` : ''}`;
   const change = cluster.configuration_committed ? '' : ' A change of members is under way.';
-  if (!isLeader) return `${count}; ${needed} make a majority.${change}`;
+  if (!knowsMembers(cluster)) return `${count}; ${needed} make a majority.${change}`;
   const there = voters.filter((member) => member.self || (member.last_contact_ms !== null && member.last_contact_ms <= SILENT_MS)).length;
   const spare = there - needed;
   const words = spare < 0 ? 'too few for a majority' : spare === 0 ? 'none of them may be lost' : `${spare} of them may be lost`;

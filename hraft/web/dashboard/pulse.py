@@ -53,6 +53,8 @@ class Pulse:
         age_ms = None if age_seconds is None else int(age_seconds * 1000) + 1
         agreement_ms = self._agreement_ms if self._asked_at is None else None
         self._ask()
+        # Of the moment before; the next figures have what is answered now.
+        node.look_around()
         document = store_document(node, age_ms)
         return PulseDocument(
             cluster=cluster_document(node),
