@@ -17,9 +17,7 @@ from hraft.interfaces import ChunkEnvelope, ReadLevel, Receivers, Recovered, Sna
 from hraft.questions import Request
 from hraft.raft.configuration import Configuration
 from hraft.raft.messages import Envelope
-from hraft.raft.node import RaftNode
 from hraft.raft.ready import ReadReady, Role, Save
-from hraft.raft.settings import Settings
 from hraft.service.alarms import Alarms
 from hraft.service.applying import Applying
 from hraft.service.changing import Changing
@@ -36,6 +34,7 @@ from hraft.service.observers import Observers
 from hraft.service.proposals import Applied, Proposals
 from hraft.service.reads import WaitingReads
 from hraft.service.reaping import Reaping
+from hraft.service.recovery import raft_node
 from hraft.service.removal import Removal
 from hraft.service.saves import Saves
 from hraft.service.shared_view import SharedView
@@ -65,15 +64,7 @@ class Running:
         self._events, self._observers = events, observers
         background, writer, soon = around.run_in_background, around.run_in_writer, around.save_in_writer
         storage, timing, precautions, transfers = around.storage, around.timing, around.precautions, around.run_in_transfers
-        node = self.node = RaftNode(
-            node_id,
-            Settings(timing.election_timeout_ticks, timing.heartbeat_interval_ticks),
-            around.choose,
-            recovered.hard_state,
-            recovered.snapshot,
-            recovered.base,
-            recovered.entries,
-        )
+        node = self.node = raft_node(around, recovered)
         self.proposals = Proposals()
         self.reads = WaitingReads()
         self.room = DiskRoom(clock, node_id, precautions, writer, alarms)
