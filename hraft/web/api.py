@@ -47,7 +47,7 @@ class Route(msgspec.Struct, frozen=True):
     """One row of the table: `function` answers `method` on `path`, which may have parameters in braces. HEAD comes with GET.
 
     The rest is for the description: what it does, what a request may have, the type of its body (bytes: anything), the types of
-    answers by status (bytes: anything; None: no body), and the codes of problems beside those that every route has.
+    answers by status (bytes: plain text; None: no body), and the codes of problems beside those that every route has.
 
     `needs` says who may ask, where users are known: a route that does not say it is nobody's.
     """

@@ -26,6 +26,7 @@ _VERBOSE: Final = Flag("verbose", "one line for each check also when all is well
 _EXCLUDE: Final = Words("exclude", "names of checks that are not to count, between commas or one by one")
 _WANTS: Final = Wants((_VERBOSE, _EXCLUDE))
 _WANTS_OF_ONE: Final = Wants((_VERBOSE,))
+_ANSWERS: Final = {200: bytes, 503: bytes}
 _HEADERS: Final = headers_of(TEXT, (b"Cache-Control", b"no-store"))
 
 
@@ -41,9 +42,9 @@ class HealthApi:
             (LIVEZ, "Whether this process should go on", self._node.liveness),
             (READYZ, "Whether clients should be sent to this node", self._node.readiness),
         ):
-            yield Route(b"GET", path, partial(_all, checks), about, _WANTS, needs=OPEN)
+            yield Route(b"GET", path, partial(_all, checks), about, _WANTS, None, _ANSWERS, needs=OPEN)
             alone, about = path + b"/{check}", f"{about}, by one check alone"
-            yield Route(b"GET", alone, partial(_one, checks), about, _WANTS_OF_ONE, needs=OPEN)
+            yield Route(b"GET", alone, partial(_one, checks), about, _WANTS_OF_ONE, None, _ANSWERS, ("not_found",), OPEN)
 
 
 def _all(checks: Callable[[], tuple[Check, ...]], asked: Asked) -> Answer:

@@ -15,6 +15,7 @@ from hraft import __version__
 from hraft.web.answers import JSON, REASONS, Answer, headers_of
 from hraft.web.api import Route
 from hraft.web.asked import Asked
+from hraft.web.health import LIVEZ, READYZ
 from hraft.web.parameters import Wants
 from hraft.web.permissions import ADMIN, ANY_USER, Keys, Touch, reads
 from hraft.web.problems import CONTENT_TYPE
@@ -30,6 +31,7 @@ _SEGMENTS: Final = {
     "key": {"type": "string", "minLength": 1, "maxLength": 1024},
     "id": {"type": "integer", "minimum": 1},
     "node": {"type": "string", "minLength": 1},
+    "check": {"type": "string", "minLength": 1},
     "client": {"type": "string", "pattern": "^[1-9][0-9]{0,17}$"},
 }
 _HEADERS: Final = {
@@ -40,6 +42,7 @@ _HEADERS: Final = {
     b"idempotency-key": ("Idempotency-Key", "client/serial: a repeated write is done once, and gets the first answer"),
 }
 _STATUS_OF: Final = {
+    "not_found": 404,
     "key_not_found": 404,
     "lease_not_found": 404,
     "session_expired": 409,
@@ -107,6 +110,8 @@ STREAMS: Final = (
 )
 
 
+#: hraftd's interface, the metrics and the dashboard are described by those who use them.
+_DESCRIBED: Final = (b"/v1/", LIVEZ, READYZ)
 _LOGINS: Final = {"password": {"type": "http", "scheme": "basic"}, "token": {"type": "http", "scheme": "bearer"}}
 
 
@@ -139,8 +144,8 @@ class OpenApi:
 
 
 def description(routes: Iterable[Route]) -> dict[str, Any]:
-    """The document. Only what is below /v1: hraftd's interface is described by its users."""
-    described = [*STREAMS, *(route for route in routes if route.path.startswith(b"/v1/"))]
+    """The document: what is below /v1, and the health checks."""
+    described = [*STREAMS, *(route for route in routes if route.path.startswith(_DESCRIBED))]
     types = {type_ for route in described for type_ in (route.body, *route.answers.values()) if _is_struct(type_)}
     ordered = sorted({*types, ProblemDocument}, key=lambda type_: str(type_.__name__))
     _, components = msgspec.json.schema_components(ordered, ref_template=_REF)
@@ -194,7 +199,9 @@ def _operation(route: Route) -> dict[str, Any]:
     if is_write:
         operation["responses"]["307"] = {"description": "The leader is elsewhere", "headers": _location()}
     for status in _problem_statuses(route, is_write):
-        operation["responses"][str(status)] = _problem(status, [code for code in route.codes if _STATUS_OF[code] == status])
+        problem = _problem(status, [code for code in route.codes if _STATUS_OF[code] == status])
+        answer = operation["responses"].setdefault(str(status), problem)
+        answer["content"] = {**answer["content"], **problem["content"]}
     if route.body is bytes:
         operation["requestBody"] = {"required": True, "content": {"application/octet-stream": {"schema": {}}}}
     elif route.body is not None:
@@ -229,6 +236,8 @@ def _in_headers(wants: Wants) -> Iterator[dict[str, Any]]:
 
 
 def _answer(route: Route, status: int, type_: Any) -> dict[str, Any]:
+    if type_ is bytes:
+        return {"description": REASONS[status], "content": {"text/plain": {"schema": {"type": "string"}}}}
     number = {"schema": {"type": "integer", "minimum": 0}}
     answer: dict[str, Any] = {"description": REASONS[status], "headers": {"X-Hraft-Revision": number, "X-Hraft-Term": number}}
     if type_ is str:
