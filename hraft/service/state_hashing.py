@@ -19,6 +19,8 @@ from hraft.service.applying import Applying
 from hraft.service.surroundings import RunInThread
 
 DONE, PENDING, PASSED, NEVER = "done", "pending", "passed", "never"
+#: What is hashed of a state, as a part of the release by which members are compared: 2 is without the store's history.
+_LINES = "2"
 
 
 class StateHashing:
@@ -29,7 +31,7 @@ class StateHashing:
         self._next_slice: IDelayedCall | None = None
         self._applying = applying
         self._run_in_background = run_in_background
-        self._release = release
+        self._release = f"{release}/{_LINES}"
         self._index = 0
         self._is_taken = False
         self._status = NEVER

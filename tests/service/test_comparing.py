@@ -178,6 +178,16 @@ class ComparingTests(TestCase):
         self.cluster.run(21.0)
         self.assertEqual([None] * 3, self.alarms())
 
+    def test_other_lines_of_one_release_are_not_compared(self) -> None:
+        """A node that was built before the history was left out hashes it, too."""
+        other = self.cluster.followers()[0]
+        running = other.service._running
+        assert running is not None
+        running.comparing._hashing._release = "1"
+        spoil(other)
+        self.cluster.run(21.0)
+        self.assertEqual([None] * 3, self.alarms())
+
     def test_a_verdict_that_does_not_read(self) -> None:
         """It is of a later release's making, and changes nothing."""
         other = self.cluster.followers()[0]
