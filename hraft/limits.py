@@ -27,6 +27,9 @@ PIPELINED_BYTES = 16 * 1024
 PIPELINED_COUNT = 16
 #: The same of requests that twisted.web serves, each of which takes a millisecond.
 PIPELINED_SLOW_COUNT = 2
+#: Of one client: different headers, as they were sent, whose meaning is remembered; and how long they may be for that.
+HEADERS_KEPT_COUNT = 8
+HEADERS_KEPT_BYTES = 1024
 #: A page of keys: as many as were asked for, or this many, and not more than fill so many bytes.
 PAGE_KEYS_COUNT = 10_000
 PAGE_KEYS_DEFAULT_COUNT = 1000

@@ -8,7 +8,7 @@ Pure: bytes in, requests out. Knows nothing of sockets, and of what is asked.
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, TypeAlias
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
@@ -19,12 +19,16 @@ from hraft.web.asked import MEANINGFUL, Asked
 _HEAD_BYTES: Final = 8192
 _HEADERS_COUNT: Final = 100
 
-#: Method, path and query. llhttp alone would forgive blanks here that Twisted does not.
-_REQUEST_LINE = re.compile(rb"([A-Z]+) (/[!->@-~]*)(?:\?([!-~]*))? HTTP/1\.1\r\n")
+#: Method, path and query. llhttp alone would forgive blanks here that Twisted does not. To it these methods are all alike, and
+#: whatever may stand in a path is; so what headers mean does not depend on the line before them.
+_REQUEST_LINE = re.compile(rb"(GET|POST|PUT|DELETE|HEAD) (/[!->@-~]*)(?:\?([!-~]*))? HTTP/1\.1\r\n")
 #: A Host at which Klein does not take offence.
 _HOST = re.compile(rb"(?:[\w-]{1,50}(?:\.[\w-]{1,50})*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
-#: Headers that change how a request is read or answered.
-_NEVER_PLAIN = frozenset({b"expect", b"transfer-encoding", b"upgrade"})
+#: Headers that change how a request is read or answered, or, in the eyes of llhttp, the next one.
+_NEVER_PLAIN = frozenset({b"expect", b"transfer-encoding", b"upgrade", b"proxy-connection"})
+
+#: The length of the body, those headers that are MEANINGFUL, and the host.
+_Meaning: TypeAlias = tuple[int, tuple[tuple[bytes, bytes], ...], bytes]
 
 
 class NotPlain(Exception):
@@ -32,67 +36,102 @@ class NotPlain(Exception):
 
 
 class PlainRequests:
-    """What one client has sent and nobody has taken yet, from the first byte of a request on."""
+    """What one client has sent and nobody has taken yet, from the first byte of a request on.
+
+    A client says nearly the same headers with each request. Those that llhttp has found to be plain are remembered byte for byte,
+    together with the empty line that ends them, and not shown to it again.
+    """
 
     def __init__(self) -> None:
         #: The client's address, which is said of each of its requests.
         self.peer = ""
         #: All of it. Only `add` and `take` change it.
         self.unread = bytearray()
+        self._known: dict[bytes, _Meaning] = {}
         self._parser = HttpRequestParser(self)
-        self._begin()
-
-    def _begin(self) -> None:
+        #: Of the next request: its first line, how much of its head was looked at, and what its headers mean once all are there.
         self._line: re.Match[bytes] | None = None
-        self._headers_count = 0
-        #: So many bytes the parser has seen. They end with the head if that is complete.
-        self._parsed_bytes = 0
-        self._is_head_complete = False
-        self._body_bytes = 0
-        self._meaningful: tuple[tuple[bytes, bytes], ...] = ()
-        self._host = b""
+        self._head_bytes = 0
+        self._meaning: _Meaning | None = None
+        #: The parser is in the middle of it.
+        self._is_parsing = False
 
     def add(self, data: bytes) -> None:
         self.unread += data
 
     def next(self) -> Asked | None:
         """The next request if it is whole. Stays the next one until it is taken. Raises NotPlain as soon as that is certain."""
-        if not self._is_head_complete:
-            self._read_head()
-        end = self._parsed_bytes + self._body_bytes
-        if not self._is_head_complete or len(self.unread) < end:
+        meaning = self._meaning or self._read_head()
+        if meaning is None:
             return None
+        body_bytes, headers, host = meaning
+        body = b""
+        if body_bytes:
+            begin = self._head_bytes
+            if len(self.unread) < begin + body_bytes:
+                return None
+            body = bytes(self.unread[begin : begin + body_bytes])
         assert self._line is not None
         method, path, query = self._line.groups(b"")
-        body = bytes(self.unread[self._parsed_bytes : end]) if self._body_bytes else b""
-        return Asked(method, path, query, body, self._meaningful, self._host, self.peer)
+        return Asked(method, path, query, body, headers, host, self.peer)
 
     def take(self) -> None:
         """Forget the request that `next` returned."""
-        end = self._parsed_bytes + self._body_bytes
-        if self._body_bytes:
-            self._parser.feed_data(self.unread[self._parsed_bytes : end])
+        assert self._meaning is not None
+        end = self._head_bytes + self._meaning[0]
+        if self._is_parsing:
+            self._parser.feed_data(self.unread[self._head_bytes : end])
+            self._is_parsing = False
         del self.unread[:end]
-        self._begin()
+        self._line = self._meaning = None
+        self._head_bytes = 0
 
-    def _read_head(self) -> None:
-        unread = self.unread
-        if self._line is None:
-            self._line = _REQUEST_LINE.match(unread)
-        if self._line is None:
+    def _read_head(self) -> _Meaning | None:
+        """What the next request's headers mean, if all are there."""
+        unread, line = self.unread, self._line
+        if line is None:
+            line = self._line = _REQUEST_LINE.match(unread)
+        if line is None:
             if b"\r\n" in unread or len(unread) > _HEAD_BYTES:
                 raise NotPlain
-            return
-        found = unread.find(b"\r\n\r\n", max(0, self._parsed_bytes - 3))
+            return None
+        found = unread.find(b"\r\n\r\n", max(0, self._head_bytes - 3))
         end = len(unread) if found < 0 else found + 4
         if end > _HEAD_BYTES:
             raise NotPlain
+        begin, self._head_bytes = self._head_bytes, end
+        if found < 0:
+            self._parse(unread[begin:end], False)
+            return None
+        headers = bytes(unread[line.end() : end])
+        self._meaning = None if self._is_parsing else self._known.get(headers)
+        if self._meaning is None:
+            self._parse(unread[begin:end], True)
+            self._meaning = (self._body_bytes, self._meaningful, self._host)
+            self._remember(headers, self._meaning)
+        return self._meaning
+
+    def _remember(self, headers: bytes, meaning: _Meaning) -> None:
+        if len(headers) > limits.HEADERS_KEPT_BYTES:
+            return
+        if len(self._known) == limits.HEADERS_KEPT_COUNT:
+            del self._known[next(iter(self._known))]
+        self._known[headers] = meaning
+
+    def _parse(self, data: bytearray, is_end: bool) -> None:
+        """Show the parser more of a head; `is_end`: all that was left."""
+        if not self._is_parsing:
+            self._is_parsing = True
+            self._headers_count = 0
+            self._is_complete = False
+            self._body_bytes = 0
+            self._meaningful: tuple[tuple[bytes, bytes], ...] = ()
+            self._host = b""
         try:
-            self._parser.feed_data(unread[self._parsed_bytes : end])
+            self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as error:
             raise NotPlain from error
-        self._parsed_bytes = end
-        if self._is_head_complete != (found >= 0):
+        if self._is_complete != is_end:
             raise NotPlain
 
     # --- what the parser calls; an error raised here comes out of `feed_data` as an HttpParserError ----------------
@@ -116,4 +155,4 @@ class PlainRequests:
             raise NotPlain
 
     def on_headers_complete(self) -> None:
-        self._is_head_complete = True
+        self._is_complete = True

@@ -225,4 +225,28 @@ ACCESS = (
         "            happenings = chronicle.after(chronicle.number - 1)\n",
         unseen=_NO_WEB,
     ),
+    bug(
+        "O23a",
+        "headers that begin like known ones are taken for them",
+        "web/plain",
+        "headers = bytes(unread[line.end() : end])",
+        "headers = bytes(unread[line.end() : min(end, line.end() + 9)])",
+        unseen=_NO_WEB,
+    ),
+    bug(
+        "O23b",
+        "all headers that a client ever sent are remembered",
+        "web/plain",
+        "        if len(self._known) == limits.HEADERS_KEPT_COUNT:\n",
+        "        if False:\n",
+        unseen=_NO_WEB,
+    ),
+    bug(
+        "O23c",
+        "what known headers mean is believed after any method",
+        "web/plain",
+        "(GET|POST|PUT|DELETE|HEAD) ",
+        "([A-Z]+) ",
+        unseen=_NO_WEB,
+    ),
 )

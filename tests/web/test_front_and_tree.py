@@ -288,6 +288,19 @@ class SameAnswersTests(BothWays):
                 self.check(FOO, data, get("/key/foo"), FOO + FOO)
             self.fresh()
 
+    def test_o23_the_same_headers_again(self) -> None:
+        """The front need not read what it has read before, and must not take it for good where another method comes with it."""
+        getting, posting, putting, connecting = (
+            b"%b /key/foo HTTP/1.1\r\n" % method for method in (b"GET", b"POST", b"PUT", b"CONNECT")
+        )
+        rests = {data.partition(b"\r\n")[2]: name for name, data in {**WELL_FORMED, **ODD}.items() if len(data) < 2000}
+        for rest, name in rests.items():
+            with self.subTest(name):
+                self.check(getting + rest, posting + rest, getting + rest, putting + rest)
+                self.fresh()
+                self.check(getting + rest, connecting + rest)
+            self.fresh()
+
     def test_the_front_is_what_is_compared(self) -> None:
         """Or all this would show nothing: well-formed requests stay there, odd ones do not."""
         for name, data in {**WELL_FORMED, **ODD}.items():
