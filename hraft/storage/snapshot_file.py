@@ -24,6 +24,8 @@ _ANY_HEADER = re.compile(rb'\{"format":(\d{1,9})[,}]')
 _FOOTER = re.compile(rb'\{"lines":(\d{1,19})(,"crc":"([0-9a-f]{8})"\}\n)')
 _FOOTER_BYTES = 64
 _PART_BYTES = 256 * 1024
+#: As a number, as in `hraft.codec`.
+_LINE_END = ord("\n")
 
 #: Returns that many bytes at an offset, fewer at the end only.
 Read = Callable[[int, int], bytes]
@@ -49,7 +51,7 @@ def encode(snapshot: Snapshot, cluster_id: str, lines: Iterable[bytes]) -> Itera
     )
     checksum = lines_count = 0
     for line in lines:
-        if b"\n" in line:
+        if _LINE_END in line:
             raise ValueError(f"a state machine's line holds a newline: {line[:80]!r}")
         part += line
         part += b"\n"

@@ -49,6 +49,8 @@ _ESCAPES: Final = (
     ("\u2028".encode(), b"\\u2028"),
     ("\u2029".encode(), b"\\u2029"),
 )
+#: With what they begin, as numbers: see `hraft.codec`.
+_BEGINS: Final = tuple({plain[0] for plain, _ in _ESCAPES})
 
 _encoder = msgspec.json.Encoder()
 
@@ -87,9 +89,15 @@ def header(name: bytes, value: str) -> Header:
 def go_json(value: object) -> bytes:
     """Encode as Go's encoding/json does, byte for byte. None of the escaped bytes occurs outside of texts."""
     encoded = _encoder.encode(value)
+    for begin in _BEGINS:
+        if begin in encoded:
+            return _escaped(encoded)
+    return encoded
+
+
+def _escaped(encoded: bytes) -> bytes:
     for plain, escaped in _ESCAPES:
-        if plain in encoded:
-            encoded = encoded.replace(plain, escaped)
+        encoded = encoded.replace(plain, escaped)
     return encoded
 
 

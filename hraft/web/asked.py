@@ -18,6 +18,9 @@ MEANINGFUL: Final = frozenset(
     }
 )
 
+#: Begins an escape in a path. A number: see `hraft.codec`.
+PERCENT: Final = ord("%")
+
 
 def address_of(peer: object) -> str:
     """Whose connection this is, by what its transport says of the other end: an IP address, "" for a socket of this machine."""

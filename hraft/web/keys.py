@@ -17,7 +17,7 @@ from hraft.kv.results import Result
 from hraft.kv.store import KeyValueStore
 from hraft.web.answers import DONE, TEXT, Answer, go_json, headers_of
 from hraft.web.api import Route
-from hraft.web.asked import Asked
+from hraft.web.asked import PERCENT, Asked
 from hraft.web.bodies import parse_pairs
 from hraft.web.node import Node
 from hraft.web.permissions import Keys, Touch, reads, writes
@@ -85,7 +85,7 @@ def _key(asked: Asked) -> str:
     """The key that a path names: all that follows /key/, slashes included."""
     try:
         name = asked.path[len(_KEY_PATH) :] if asked.path.startswith(_KEY_PATH) else b""
-        key = (unquote_to_bytes(name) if b"%" in name else name).decode()
+        key = (unquote_to_bytes(name) if PERCENT in name else name).decode()
     except UnicodeDecodeError as error:
         raise Problem(400, "bad_key", "the key is not UTF-8, so it cannot have been set here") from error
     if not key:

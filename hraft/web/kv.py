@@ -21,7 +21,7 @@ from hraft.kv.texts import split
 from hraft.kv.transactions import DeleteRange, GetRange, Put, Transaction
 from hraft.web.answers import Answer, headers_of
 from hraft.web.api import REVISION, Route
-from hraft.web.asked import Asked
+from hraft.web.asked import PERCENT, Asked
 from hraft.web.conditions import IF_MATCH, IF_NONE_MATCH, comparisons, etag, is_unchanged
 from hraft.web.documents import DeletedDocument, KeyDocument, RecordDocument, json_answer, pair_document, record_document
 from hraft.web.node import Node
@@ -177,7 +177,7 @@ def _first(result: Result, key: bytes) -> tuple[int, Any]:
 def key_of(path: bytes) -> bytes:
     """The key that a path names: all that follows, percent-decoded once. Raises Problem for none, and for a long one."""
     key = path[len(_BEGIN) :]
-    if b"%" in key:
+    if PERCENT in key:
         key = unquote_to_bytes(key)
     if not key:
         raise bad_key("the path names no key: /v1/kv/foo does, and /v1/kv without a slash is all keys")
