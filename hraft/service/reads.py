@@ -137,7 +137,8 @@ class WaitingReads:
         while self._by_deadline and (self._by_deadline[0].deferred is None or self._by_deadline[0].deadline <= now):
             read = self._by_deadline.popleft()
             self._unconfirmed.pop(read.read_id, None)
-            read.fail(ReadFailed(f"not confirmed within {self._timeout_seconds:g} s: no quorum, or this node lags behind"))
+            if read.deferred is not None:  # Of all the others, which are many, nobody is told anything any more.
+                read.fail(ReadFailed(f"not confirmed within {self._timeout_seconds:g} s: no quorum, or this node lags behind"))
 
     def fail_all(self, reason: str) -> None:
         """This node stops."""
