@@ -13,6 +13,9 @@ from typing import Any
 from twisted.internet import tcp
 from twisted.protocols.policies import ProtocolWrapper
 
+#: The first is what servers have: where a type is the very one, Python need not ask the other's registry of types.
+_CONNECTIONS = (tcp.Server, tcp.Connection)
+
 
 def send(transport: Any, data: bytes) -> None:
     """Write to a transport: at once where nothing waits before it and the socket takes it; else, and the rest, as ever.
@@ -46,7 +49,7 @@ def send_now(transport: Any) -> None:
 
 
 def _is_plain(transport: Any) -> bool:
-    return isinstance(transport, tcp.Connection) and transport.connected and not (transport.disconnecting or transport.TLS)  # type: ignore[return-value]
+    return isinstance(transport, _CONNECTIONS) and transport.connected and not (transport.disconnecting or transport.TLS)  # type: ignore[return-value]
 
 
 def lose_after(transport: Any, seconds: float) -> None:

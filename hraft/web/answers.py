@@ -103,25 +103,19 @@ def _escaped(encoded: bytes) -> bytes:
 
 def response(answer: Answer, more_lines: bytes, is_head: bool = False) -> bytes:
     """The bytes of an HTTP response. `more_lines` are headers too; `is_head`: all but the body was asked for."""
-    return b"HTTP/1.1 %b%b%b%b%b\r\n%b" % (
-        _first_line(answer.status),
-        more_lines,
-        _lines(answer.headers),
+    return b"%b%b%b%b\r\n%b" % (
+        _first_lines(answer.status, answer.headers),
         _written(answer.varying) if answer.varying else b"",
+        more_lines,
         b"Content-Length: %d\r\n" % len(answer.body) if answer.has_length else b"",
         b"" if is_head else answer.body,
     )
 
 
 @lru_cache(maxsize=64)
-def _first_line(status: int) -> bytes:
-    return f"{status} {REASONS.get(status, 'Error')}\r\n".encode()
-
-
-@lru_cache(maxsize=64)
-def _lines(headers: tuple[Header, ...]) -> bytes:
+def _first_lines(status: int, headers: tuple[Header, ...]) -> bytes:
     """Cached, since nearly all answers have one of a few sets of headers."""
-    return _written(headers)
+    return f"HTTP/1.1 {status} {REASONS.get(status, 'Error')}\r\n".encode() + _written(headers)
 
 
 def _written(headers: tuple[Header, ...]) -> bytes:

@@ -6,7 +6,6 @@ Every error becomes an answer here, as JSON. Knows nothing of what can be asked.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 from time import monotonic
 from typing import Any, Final, TypeAlias
 
@@ -120,11 +119,16 @@ class Api:
             answer = function(asked)
         except Exception as error:
             return tally.answered(began_seconds, self._refused(error, asked.method, asked.path))
-        if isinstance(answer, Deferred):
-            answer.addCallbacks(self.stamped, self.failed, (asked.path,), errbackArgs=(asked.method, asked.path))
-            answer.addCallback(partial(tally.answered, began_seconds))
-            return answer
+        if isinstance(answer, Answer):
+            return tally.answered(began_seconds, self.stamped(answer, asked.path) if asked.path.startswith(_V1) else answer)
+        arguments = (tally, began_seconds, asked)
+        return answer.addCallbacks(self._done, self._failed, arguments, errbackArgs=arguments)
+
+    def _done(self, answer: Answer, tally: RouteTally, began_seconds: float, asked: Asked) -> Answer:
         return tally.answered(began_seconds, self.stamped(answer, asked.path))
+
+    def _failed(self, failure: Failure, tally: RouteTally, began_seconds: float, asked: Asked) -> Answer:
+        return tally.answered(began_seconds, self.failed(failure, asked.method, asked.path))
 
     def closed(self, method: bytes, path: bytes) -> Answer | None:
         """What is said in place of an answer: a node that was removed tells only how it is (M12)."""

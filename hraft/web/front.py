@@ -79,6 +79,7 @@ class Front(protocol.Protocol):
         self._later: IDelayedCall | None = None
         self._has_asked = False
         self._is_serving = False
+        self._answered_seconds = 0.0
         #: Answers of this turn: they leave together, however many requests were sent ahead.
         self._unsent = b""
         #: When the client will have been silent, or slow, for too long. While it waits for us there is no such time.
@@ -97,7 +98,7 @@ class Front(protocol.Protocol):
             self.transport.setTcpNoDelay(True)
         self.transport.registerProducer(self, True)
         self._site.opened(self)
-        self._wait_for_client()
+        self._wait_for_client(self._clock.seconds())
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self._channel is not None:
@@ -163,7 +164,7 @@ class Front(protocol.Protocol):
             self._is_serving = False
         if self._channel is None:
             self._send()
-            self._wait_for_client()
+            self._wait_for_client(self._answered_seconds if served_count else self._clock.seconds())
 
     def _serve_next(self) -> bool:
         """False where there is none, or no longer one for us."""
@@ -183,18 +184,19 @@ class Front(protocol.Protocol):
         self._is_receiving = False
         self._has_asked = True
         answer = self._api.ask(function, asked)
-        if isinstance(answer, Deferred):
+        if isinstance(answer, Answer):
+            self._answered(answer)
+        else:
             self._waiting = answer
             answer.addCallback(self._answered)
-        else:
-            self._answered(answer)
         return True
 
     def _answered(self, answer: Answer) -> None:
         asked, self._in_hand, self._waiting = self._in_hand, None, None
         if asked is None:  # The client has hung up.
             return
-        lines = self._common.lines(self._clock.seconds())
+        now = self._answered_seconds = self._clock.seconds()
+        lines = self._common.lines(now)
         if self._is_last:
             lines += b"Connection: close\r\n"
         self._unsent += response(answer, lines, asked.method == b"HEAD")
@@ -230,21 +232,23 @@ class Front(protocol.Protocol):
 
     # --- time ------------------------------------------------------------------------------------
 
-    def _wait_for_client(self) -> None:
+    def _wait_for_client(self, now: float) -> None:
         """From now on it is the client's turn, or else the node's."""
-        self._set_reading()
         if self._in_hand is not None or self._later is not None:
+            self._set_reading()
             self._deadline = inf
             return
+        if self._is_paused != self._is_unread:
+            self._set_reading()
         is_receiving = bool(self._requests.unread) and not self._is_unread
         if is_receiving and self._is_receiving:
             return  # However slowly a request comes, its time does not begin anew.
         self._is_receiving = is_receiving
         seconds = limits.REQUEST_TIMEOUT_SECONDS if is_receiving else limits.IDLE_CONNECTION_TIMEOUT_SECONDS
-        self._deadline = self._clock.seconds() + seconds
+        self._deadline = now + seconds
         if self._timer is None:
             self._timer = self._clock.callLater(seconds, self._due)
-        elif self._timer.getTime() > self._deadline:
+        elif is_receiving and self._timer.getTime() > self._deadline:  # Else it rings in time: idle clients have the longest.
             self._timer.reset(seconds)
 
     def _due(self) -> None:

@@ -51,7 +51,8 @@ class KeyApi:
         return self._node.confirm_read().addCallback(lambda _: self._value(key))
 
     def _value(self, key: str) -> Answer:
-        record = cast(KeyValueStore, self._node.state_machine).get(key.encode())
+        store: KeyValueStore = self._node.state_machine  # type: ignore[assignment]
+        record = store.get(key.encode())
         if record is None:
             return Answer(200, _MISSING, go_json({key: ""}))
         return Answer(200, _EXISTS, go_json({key: record.value.decode("utf-8", "replace")}))

@@ -95,7 +95,8 @@ class PlainRequests:
             if b"\r\n" in unread or len(unread) > _HEAD_BYTES:
                 raise NotPlain
             return None
-        found = unread.find(b"\r\n\r\n", max(0, self._head_bytes - 3))
+        end_of_line = line.end()
+        found = unread.find(b"\r\n\r\n", end_of_line - 2)
         end = len(unread) if found < 0 else found + 4
         if end > _HEAD_BYTES:
             raise NotPlain
@@ -103,7 +104,7 @@ class PlainRequests:
         if found < 0:
             self._parse(unread[begin:end], False)
             return None
-        headers = bytes(unread[line.end() : end])
+        headers = bytes(unread[end_of_line:end])
         self._meaning = None if self._is_parsing else self._known.get(headers)
         if self._meaning is None:
             self._parse(unread[begin:end], True)

@@ -29,18 +29,18 @@ class WebTests(TestCase):
 
     def test_a_read(self) -> None:
         """The cheapest thing that a client can ask."""
-        self.assertLess(self.ask(b"GET /key/foo HTTP/1.1\r\nHost: h\r\n\r\n"), 33)
+        self.assertLess(self.ask(b"GET /key/foo HTTP/1.1\r\nHost: h\r\n\r\n"), 29)
 
     def test_a_read_under_v1(self) -> None:
         """Where the leader's word is there at once."""
         self.served.node.is_fresh = True
-        self.assertLess(self.ask(b"GET /v1/kv/foo HTTP/1.1\r\nHost: h\r\n\r\n"), 46)
+        self.assertLess(self.ask(b"GET /v1/kv/foo HTTP/1.1\r\nHost: h\r\n\r\n"), 44)
 
     def test_a_write_under_v1(self) -> None:
         """Without the node's own part, but with the store's."""
-        self.assertLess(self.ask(b"PUT /v1/kv/foo HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nbar"), 83)
+        self.assertLess(self.ask(b"PUT /v1/kv/foo HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nbar"), 79)
 
     def test_a_write(self) -> None:
         """Without the node's own part."""
         body = b'{"foo":"bar"}'
-        self.assertLess(self.ask(b"POST /key HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)), 55)
+        self.assertLess(self.ask(b"POST /key HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)), 51)
