@@ -229,8 +229,8 @@ ACCESS = (
         "O23a",
         "headers that begin like known ones are taken for them",
         "web/plain",
-        "headers = bytes(unread[line.end() : end])",
-        "headers = bytes(unread[line.end() : min(end, line.end() + 9)])",
+        "headers = bytes(unread[end_of_line:end])",
+        "headers = bytes(unread[end_of_line : min(end, end_of_line + 9)])",
         unseen=_NO_WEB,
     ),
     bug(
