@@ -5,6 +5,7 @@ Knows nothing of nodes.
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import signal
@@ -23,6 +24,9 @@ from hraft.log_file import has_room
 _SELECT_FILES_COUNT = 1024
 #: How many objects more than were freed until the collector looks at the young ones. Python's 700 are fewer than the clients.
 _YOUNG_OBJECTS_COUNT = 10_000
+#: Of glibc's mallopt(3). What is larger gets pages of its own, which go back when it is freed; so much may stay free at the end.
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+_OWN_PAGES_BYTES, _FREE_BYTES = 128 * 1024, 4 * 1024 * 1024
 
 
 def use_monotonic_time(reactor: Any) -> None:
@@ -82,6 +86,19 @@ def settle_memory() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(_YOUNG_OBJECTS_COUNT, *gc.get_threshold()[1:])
+
+
+def return_memory() -> None:
+    """Have the memory of large messages and entries go back to the system when they are freed, where the C library is glibc.
+
+    It begins so. But once one of them is freed it takes what is as large for ordinary, and puts it in between what stays: holes
+    remain where the log has been.
+    """
+    if sys.platform.startswith("linux"):
+        set_option = getattr(ctypes.CDLL(None), "mallopt", None)
+        if set_option is not None:
+            set_option(_MMAP_THRESHOLD, _OWN_PAGES_BYTES)
+            set_option(_TRIM_THRESHOLD, _FREE_BYTES)
 
 
 def end_at_once(reason: str) -> NoReturn:

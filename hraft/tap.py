@@ -14,7 +14,7 @@ from hraft.assembly import HraftService
 from hraft.errors import HraftError
 from hraft.log_file import UnhurriedFile
 from hraft.options import Options
-from hraft.process import allow_files, reload_on_hangup, settle_memory, use_monotonic_time
+from hraft.process import allow_files, reload_on_hangup, return_memory, settle_memory, use_monotonic_time
 from hraft.supervisor import Condition, supervision
 
 __all__ = ["Options", "makeService"]
@@ -38,6 +38,7 @@ def makeService(options: Options, reactor: Any = None) -> IService:
         from twisted.internet import reactor
     use_monotonic_time(reactor)
     allow_files(limits.FILES_COUNT)
+    return_memory()
     # `twist` begins its log after this, with the file that it finds here.
     twist = getattr(options, "parent", None)
     if twist is not None and twist.get("logFile") is not None:

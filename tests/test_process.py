@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import platform
 import subprocess
 import sys
 
@@ -56,6 +57,19 @@ class MemoryTests(SynchronousTestCase):
         )
         done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, timeout=120)
         self.assertEqual("True True (10000, 10, 10)", done.stdout.strip())
+
+    @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no such habit")
+    def test_what_was_large_goes_back_to_the_system(self) -> None:
+        """Or a node keeps the room of its log for ever, once a snapshot has replaced it. In a process of its own."""
+        script = (
+            "from pathlib import Path; from hraft.process import return_memory; return_memory()\n"
+            "def pages(): return int(Path('/proc/self/statm').read_text().split()[1])\n"
+            "bytes(1 << 20); before, log, state = pages(), [], []\n"
+            "for _ in range(200): log.append(b'x' * 250_000); state.append(b'x' * 2_000)\n"
+            "filled = pages(); log.clear(); print((pages() - before) * 5 < filled - before)"
+        )
+        done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, timeout=60)
+        self.assertEqual("True", done.stdout.strip())
 
     def test_what_a_node_holds_by_the_million(self) -> None:
         """Entries, records and events are nothing for the collector, so that a full collection does not visit them either."""
