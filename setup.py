@@ -28,7 +28,6 @@ setup(
         "klein>=24.8",
         "treq>=24.9.1",
         "msgspec>=0.19",
-        "sortedcontainers>=2.4",
         "prometheus-client>=0.21",
         "click>=8.2",
         "rich>=13.9.4",

@@ -27,10 +27,13 @@ from hraft.kv.bounds import StoreLimits
 from hraft.kv.commands import Command, decode_command, encode_command
 from hraft.kv.results import Result, decode_result, encode_result, result_of
 from hraft.kv.store import KeyValueStore
+from hraft.kv.tree import Sizes
 from hraft.raft.entry import Entry, EntryKind, Snapshot
 
 #: It forgets soon, so that forgetting is fed as well.
 _SMALL = StoreLimits(history_events_count=8, history_bytes=2000, sessions_count=3, session_answers_count=3, sessions_bytes=2000)
+#: So small that few keys are several leaves.
+_SIZES = Sizes(leaf_bytes=60, branch_leaves_count=3, large_value_bytes=20, recent_records_count=4)
 
 
 # --- entries --------------------------------------------------------------------------------------
@@ -97,7 +100,7 @@ def _result(data: bytes) -> None:
 
 def _store(data: bytes) -> None:
     """Lines are applied one after the other, as entries of the log are, whatever they are."""
-    store = KeyValueStore(_SMALL)
+    store = KeyValueStore(_SMALL, _SIZES)
     for index, line in enumerate(data.split(b"\n")[:200], 1):
         result = store.apply(index, line)
         same(result, decode_result(encode_result(result)), f"the result of line {index}")
@@ -106,7 +109,7 @@ def _store(data: bytes) -> None:
 
 def _snapshot(data: bytes) -> None:
     try:
-        store = KeyValueStore(_SMALL).restored(data.split(b"\n"))
+        store = KeyValueStore(_SMALL, _SIZES).restored(data.split(b"\n"))
     except LogCorrupted:
         return
     _check_snapshot(store)
@@ -143,7 +146,7 @@ def _store_samples() -> list[bytes]:
 def _snapshot_samples() -> list[bytes]:
     made = [b'{"store":1,"revision":3,"keys":1}\n{"key":"a","value":"1","create_revision":1,"mod_revision":3,"version":2}']
     for story in _store_samples():
-        store = KeyValueStore(_SMALL)
+        store = KeyValueStore(_SMALL, _SIZES)
         for index, line in enumerate(story.split(b"\n"), 1):
             store.apply(index, line)
         made.append(b"\n".join(store.snapshot()))

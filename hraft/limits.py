@@ -100,6 +100,17 @@ SESSIONS_COUNT = 10_000
 SESSION_ANSWERS_COUNT = 64
 SESSIONS_BYTES = 32 * 1024 * 1024
 
+# --- keys in memory ------------------------------------------------------------------------------
+#: Records lie packed in leaves: larger ones cost less memory, but each is searched whole, and copied at each write. So many are a
+#: branch.
+LEAF_BYTES = 2048
+BRANCH_LEAVES_COUNT = 512
+#: The record of a longer value is an object of its own.
+LARGE_VALUE_BYTES = 512
+#: Records that lie about unpacked, as they were used last; and how many are put away at once when there are more.
+RECENT_RECORDS_COUNT = 16_384
+RECENT_RECORDS_PUT_AWAY_COUNT = 64
+
 # --- the log and its snapshots -------------------------------------------------------------------
 SEGMENT_BYTES = 16 * 1024 * 1024
 #: Room that the last segment is given ahead of its batches: fdatasync is faster on a file that does not grow.

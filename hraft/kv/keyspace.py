@@ -8,57 +8,43 @@ from __future__ import annotations
 
 from itertools import islice
 
-from sortedcontainers import SortedList
-
 from hraft.kv.bounds import DEFAULTS, StoreLimits
-from hraft.kv.earlier import EarlierRecords, Looks
 from hraft.kv.history import Event, History
 from hraft.kv.leases import Leases
 from hraft.kv.records import KeyValue, Record
+from hraft.kv.table import Table
 from hraft.kv.transactions import TO_THE_LAST
+from hraft.kv.tree import SIZES, Sizes
 
 
 class Keyspace:
-    """Changes are made between `begin` and `commit`; those of a single key have a shorter way."""
+    """What is changed is a revision when `commit` ends it."""
 
-    def __init__(self, store_limits: StoreLimits = DEFAULTS) -> None:
+    def __init__(self, store_limits: StoreLimits = DEFAULTS, sizes: Sizes = SIZES) -> None:
         self.revision = 0
-        self.records: dict[bytes, Record] = {}
-        self.keys: SortedList[bytes] = SortedList()
+        self.table = Table(sizes)
         self.leases = Leases()
         self.history = History(store_limits=store_limits)
         self._events: list[Event] = []
-        self._looks = Looks()
 
     # --- reading ---------------------------------------------------------------------------------
 
     def range(self, start: bytes, end: bytes | None, limit: int | None) -> list[tuple[bytes, Record]]:
         """The keys in `[start, end)` in order, at most `limit`; no end means up to the last key."""
-        keys = self.keys.irange(start, end, inclusive=(True, False))
-        return [(key, self.records[key]) for key in islice(keys, limit)]
-
-    def count(self, start: bytes, end: bytes | None) -> int:
-        """How many keys are in `[start, end)`. Does not visit them."""
-        first: int = self.keys.bisect_left(start)
-        last: int = len(self.keys) if end is None else self.keys.bisect_left(end)
-        return max(0, last - first)
+        return list(islice(self.table.range(start, end), limit))
 
     def found(self, start: bytes, end: bytes | None, limit: int | None = None) -> list[tuple[bytes, Record]]:
         """The same where no end means the one key `start`, and an empty one up to the last (`hraft.kv.transactions`)."""
         if end is None:
-            record = self.records.get(start)
+            record = self.table.get(start)
             return [] if record is None else [(start, record)]
         return self.range(start, end if end != TO_THE_LAST else None, limit)
 
     def found_count(self, start: bytes, end: bytes | None) -> int:
         """How many that would be without a limit."""
         if end is None:
-            return int(start in self.records)
-        return self.count(start, end if end != TO_THE_LAST else None)
-
-    def records_as_of_now(self) -> EarlierRecords:
-        """The records as they are, whatever becomes of them. Copies nothing."""
-        return self._looks.begin(self.records)
+            return int(self.table.get(start) is not None)
+        return self.table.count(start, end if end != TO_THE_LAST else None)
 
     # --- changing one key ------------------------------------------------------------------------
 
@@ -72,48 +58,24 @@ class Keyspace:
     def put(self, key: bytes, value: bytes, lease: int) -> Record:
         """Give a key a value, as part of the next revision. Returns its record."""
         revision = self.revision + 1
-        previous = self.records.get(key)
-        if previous is None:
-            self.keys.add(key)
-            record = Record(value, revision, revision, 1, lease)
-        else:
-            record = Record(value, previous.create_revision, revision, previous.version + 1, lease)
-            if previous.lease:
-                self.leases.detach(key, previous.lease)
-            if self._looks:
-                self._looks.put_by(key, previous)
-        self.records[key] = record
+        record, previous = self.table.put(key, value, revision, lease)
+        if previous is not None and previous.lease:
+            self.leases.detach(key, previous.lease)
         if lease:
             self.leases.attach(key, lease)
         self._events.append(Event(key, record, previous, revision))
         return record
 
-    def put_many(self, pairs: tuple[tuple[bytes, bytes], ...]) -> None:
-        """Give several keys values. One sorted merge for all new ones: adding them one by one would hold up the reactor."""
-        revision = self.revision + 1
-        new_keys = []
-        for key, value in pairs:
-            if key in self.records:
-                self.put(key, value, 0)
-                continue
-            new_keys.append(key)
-            record = self.records[key] = Record(value, revision, revision, 1)
-            self._events.append(Event(key, record, None, revision))
-        self.keys.update(new_keys)
-
     def delete(self, start: bytes, end: bytes | None) -> list[KeyValue]:
         """Take the keys of a range away, as part of the next revision. Returns what they were."""
-        if end is None:
-            if start not in self.records:
-                return []
-            self.keys.remove(start)
-            return [self._taken(start)]
-        first = self.keys.bisect_left(start)
-        last = len(self.keys) if end == TO_THE_LAST else self.keys.bisect_left(end)
-        keys = self.keys[first:last] if first < last else []
-        if keys:
-            del self.keys[first:last]
-        return [self._taken(key) for key in keys]
+        # Nothing comes between a key and itself with a zero byte more.
+        last = start + b"\0" if end is None else None if end == TO_THE_LAST else end
+        removed = self.table.remove(start, last)
+        for pair in removed:
+            if pair.record.lease:
+                self.leases.detach(pair.key, pair.record.lease)
+            self._events.append(Event(pair.key, None, pair.record, self.revision + 1))
+        return removed
 
     def commit(self) -> int:
         """End the revision, if anything was changed. Returns the revision of the store."""
@@ -127,13 +89,3 @@ class Keyspace:
                 self.history.extend(events)
                 self._events = []
         return self.revision
-
-    def _taken(self, key: bytes) -> KeyValue:
-        record = self.records[key]
-        if self._looks:
-            self._looks.put_by(key, record)
-        del self.records[key]
-        if record.lease:
-            self.leases.detach(key, record.lease)
-        self._events.append(Event(key, None, record, self.revision + 1))
-        return KeyValue(key, record)

@@ -13,7 +13,7 @@ The same state gives the same lines on every node. Knows nothing of files; check
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -27,7 +27,9 @@ from hraft.kv.leases import Leases
 from hraft.kv.records import Record
 from hraft.kv.results import Result
 from hraft.kv.sessions import Sessions
+from hraft.kv.table import Table
 from hraft.kv.texts import Base64, Text, joined, split
+from hraft.kv.tree import SIZES, Sizes
 
 #: What is written. Format 1 had keys only, and is read still.
 STORE_FORMAT = 2
@@ -106,8 +108,8 @@ class State:
 
     def __init__(self, keyspace: Keyspace, sessions: Sessions, has_history: bool = True) -> None:
         self.revision = keyspace.revision
-        self.keys: Sequence[bytes] = list(keyspace.keys)
-        self.records = keyspace.records_as_of_now()
+        self.keys_count = len(keyspace.table)
+        self.records = keyspace.table.as_of_now()
         self.leases = keyspace.leases.listed()
         self.sessions = sessions.listed()
         self.events = keyspace.history.events() if has_history else []
@@ -116,10 +118,10 @@ class State:
 
 def encode_lines(state: State) -> Iterator[bytes]:
     """The lines, made one by one as they are asked for."""
-    counts = len(state.keys), len(state.leases), len(state.sessions), len(state.events)
+    counts = state.keys_count, len(state.leases), len(state.sessions), len(state.events)
     yield _encoder.encode(_Header(STORE_FORMAT, state.revision, *counts, state.oldest_revision))
-    for key in state.keys:
-        yield _encoder.encode(_key_line(key, state.records[key]))
+    for key, record in state.records:
+        yield _encoder.encode(_key_line(key, record))
     for lease in state.leases:
         yield _encoder.encode(_Lease(*lease))
     for client, floor, owner, answers in state.sessions:
@@ -132,20 +134,23 @@ def encode_lines(state: State) -> Iterator[bytes]:
         yield _encoder.encode(line)
 
 
-def decode_lines(lines: Iterable[bytes], store_limits: StoreLimits = DEFAULTS) -> tuple[Keyspace, Sessions]:
+def decode_lines(
+    lines: Iterable[bytes], store_limits: StoreLimits = DEFAULTS, sizes: Sizes = SIZES
+) -> tuple[Keyspace, Sessions]:
     """The state that `encode_lines` was given. Raises LogCorrupted for what it cannot make."""
     reading = _Reading(lines)
     header = reading.next(_headers)
     if header.store not in (1, STORE_FORMAT):
         raise reading.corrupted(f"the format must be {STORE_FORMAT} or 1")
-    keyspace, sessions = Keyspace(store_limits), Sessions(store_limits)
+    keyspace, sessions = Keyspace(store_limits, sizes), Sessions(store_limits)
     keyspace.revision = header.revision
-    leased = _read_keys(reading, header, keyspace)
+    leased: list[tuple[bytes, int]] = []
+    keyspace.table.fill(_read_keys(reading, header, leased))
     _read_leases(reading, header, keyspace, leased)
     for _ in range(header.sessions):
         _read_session(reading, sessions)
     oldest_revision = header.revision if header.oldest_revision is None else header.oldest_revision
-    events = _read_events(reading, header, oldest_revision, keyspace.records)
+    events = _read_events(reading, header, oldest_revision, keyspace.table)
     keyspace.history = History(events, oldest_revision, store_limits)
     reading.end()
     return keyspace, sessions
@@ -215,21 +220,18 @@ def _key_line(key: bytes, record: Record) -> _Key:
     )
 
 
-def _read_keys(reading: _Reading, header: _Header, keyspace: Keyspace) -> list[tuple[bytes, int]]:
-    """Fills the records; returns which keys are attached to which leases."""
-    records, leased = keyspace.records, []
+def _read_keys(reading: _Reading, header: _Header, leased: list[tuple[bytes, int]]) -> Iterator[tuple[bytes, Record]]:
+    """The keys in order; puts into `leased` which are attached to which leases."""
     previous: bytes | None = None
     for _ in range(header.keys):
         line = reading.next(_keys)
         key = reading.bytes(line.key, line.key_base64)
         if previous is not None and key <= previous:
             raise reading.corrupted(f"its key does not come after {previous!r}")
-        records[key] = _record(reading, line, header.revision)
         previous = key
         if line.lease:
             leased.append((key, line.lease))
-    keyspace.keys.update(records)
-    return leased
+        yield key, _record(reading, line, header.revision)
 
 
 def _read_leases(reading: _Reading, header: _Header, keyspace: Keyspace, leased: list[tuple[bytes, int]]) -> None:
@@ -265,9 +267,7 @@ def _record(reading: _Reading, line: _Record | _Key, revision: int) -> Record:
         raise reading.corrupted(f"the revisions must not fall: created, set, store's {revision}")
     if version > mod_revision - create_revision + 1:
         raise reading.corrupted("the version is higher than the revisions allow")
-    value = reading.bytes(line.value, line.value_base64)
-    # Nearly all keys are set once: one number for both saves 32 bytes a key.
-    return Record(value, mod_revision if create_revision == mod_revision else create_revision, mod_revision, version, line.lease)
+    return Record(reading.bytes(line.value, line.value_base64), create_revision, mod_revision, version, line.lease)
 
 
 # --- sessions -------------------------------------------------------------------------------------
@@ -284,7 +284,7 @@ def _read_session(reading: _Reading, sessions: Sessions) -> None:
 # --- history --------------------------------------------------------------------------------------
 
 
-def _read_events(reading: _Reading, header: _Header, oldest_revision: int, records: dict[bytes, Record]) -> list[Event]:
+def _read_events(reading: _Reading, header: _Header, oldest_revision: int, table: Table) -> list[Event]:
     reading.check(oldest_revision <= header.revision, "the history ends after the store's revision")
     events: list[Event] = []
     last_revision = oldest_revision + 1
@@ -296,7 +296,5 @@ def _read_events(reading: _Reading, header: _Header, oldest_revision: int, recor
             None if part is None else _record(reading, part, header.revision) for part in (line.record, line.previous)
         )
         key = reading.bytes(line.key, line.key_base64)
-        present = records.get(key)
-        # As long as it is still the key's, it is there already, and need not be kept twice.
-        events.append(Event(key, present if record == present else record, previous, line.revision))
+        events.append(Event(key, record and table.kept(key, record), previous, line.revision))
     return events

@@ -42,6 +42,7 @@ from hraft.kv.sessions import Sessions
 from hraft.kv.snapshot_lines import State, decode_lines, encode_lines
 from hraft.kv.transacting import transact
 from hraft.kv.transactions import Transaction
+from hraft.kv.tree import SIZES, Sizes
 
 #: Always the same words: a result must not depend on the version of a library that words an error.
 UNKNOWN_COMMAND = Refused("this version of the store does not know this command")
@@ -50,9 +51,10 @@ UNKNOWN_COMMAND = Refused("this version of the store does not know this command"
 class KeyValueStore:
     """Keys in the order of their bytes. Belongs to one thread; only what `snapshot` returns may be used in another."""
 
-    def __init__(self, store_limits: StoreLimits = DEFAULTS) -> None:
+    def __init__(self, store_limits: StoreLimits = DEFAULTS, sizes: Sizes = SIZES) -> None:
         self._limits = store_limits
-        self._keyspace = Keyspace(store_limits)
+        self._sizes = sizes
+        self._keyspace = Keyspace(store_limits, sizes)
         self._sessions = Sessions(store_limits)
 
     # --- the state machine -----------------------------------------------------------------------
@@ -68,7 +70,7 @@ class KeyValueStore:
         return self._apply(index, decoded)
 
     def snapshot(self) -> Iterable[bytes]:
-        """The lines of the present state. Copies the keys' references at once; encodes each line only when it is asked for."""
+        """The lines of the present state. Takes hold of it at once; encodes each line only when it is asked for."""
         return encode_lines(State(self._keyspace, self._sessions))
 
     def canonical_lines(self) -> Iterable[bytes]:
@@ -78,8 +80,8 @@ class KeyValueStore:
 
     def restored(self, lines: Iterable[bytes]) -> KeyValueStore:
         """A new store with the state of these lines. Raises LogCorrupted."""
-        store = KeyValueStore(self._limits)
-        store._keyspace, store._sessions = decode_lines(lines, self._limits)
+        store = KeyValueStore(self._limits, self._sizes)
+        store._keyspace, store._sessions = decode_lines(lines, self._limits, self._sizes)
         return store
 
     def goes_on_anew(self, gap_count: int) -> None:
@@ -100,7 +102,7 @@ class KeyValueStore:
         return self._keyspace.revision
 
     def get(self, key: bytes) -> Record | None:
-        return self._keyspace.records.get(key)
+        return self._keyspace.table.get(key)
 
     def range(self, start: bytes = b"", end: bytes | None = None, limit: int | None = None) -> list[tuple[bytes, Record]]:
         """The keys in `[start, end)` in order, at most `limit` of them; no end means up to the last key."""
@@ -108,7 +110,7 @@ class KeyValueStore:
 
     def count(self, start: bytes = b"", end: bytes | None = None) -> int:
         """How many keys are in `[start, end)`. Does not visit them."""
-        return self._keyspace.count(start, end)
+        return self._keyspace.table.count(start, end)
 
     @property
     def oldest_revision(self) -> int:
@@ -175,7 +177,8 @@ class KeyValueStore:
         if isinstance(command, Transaction):
             return transact(keyspace, command)
         if isinstance(command, SetMany):
-            keyspace.put_many(command.pairs)
+            for key, value in command.pairs:
+                keyspace.put(key, value, 0)
             return Written(keyspace.commit(), len(command.pairs))
         if isinstance(command, Delete):
             deleted = keyspace.delete(command.key, None)

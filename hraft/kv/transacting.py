@@ -102,7 +102,7 @@ def _values(keyspace: Keyspace, start: bytes, end: bytes | None, limit: int) -> 
 
 def _carry_out(keyspace: Keyspace, operation: Operation) -> OperationDone:
     if isinstance(operation, Put):
-        previous = keyspace.records.get(operation.key) if operation.wants_previous else None
+        previous = keyspace.table.get(operation.key) if operation.wants_previous else None
         record = keyspace.put(operation.key, operation.value, operation.lease)
         # The value is the client's own: it need not be told again.
         told = Record(b"", record.create_revision, record.mod_revision, record.version, record.lease)

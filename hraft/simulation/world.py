@@ -20,6 +20,7 @@ from zope.interface import implementer
 from hraft.interfaces import ChunkEnvelope, StateMachine
 from hraft.kv.results import decode_result, encode_result
 from hraft.kv.store import KeyValueStore
+from hraft.kv.tree import Sizes
 from hraft.raft.configuration import Configuration
 from hraft.raft.entry import Entry, EntryKind, HardState
 from hraft.raft.messages import Envelope
@@ -43,6 +44,8 @@ from hraft.simulation.witness import Witness
 from hraft.simulation.workload import Client
 
 FORM_SECONDS = 60.0
+#: So small that the few keys of a world are packed, in several leaves. The models that judge have the ordinary ones.
+_SIZES = Sizes(leaf_bytes=120, branch_leaves_count=3, large_value_bytes=40, recent_records_count=4)
 
 
 @implementer(ILogObserver)
@@ -58,7 +61,7 @@ class World:
         is_store: bool = True,
     ) -> None:
         self.shape = shape
-        self.make_state_machine = make_state_machine or partial(KeyValueStore, shape.store_limits)
+        self.make_state_machine = make_state_machine or partial(KeyValueStore, shape.store_limits, _SIZES)
         self.encode_result = encode_result
         self.decode_result = decode_result
         self.is_store = is_store

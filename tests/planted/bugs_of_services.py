@@ -375,4 +375,32 @@ STORE = (
         "State(self._keyspace, self._sessions)",
         "State(self._keyspace, Sessions())",
     ),
+    bug(
+        "C8a",
+        "what was set while a key was in use is forgotten when it is used no more",
+        "kv/table",
+        "                if changed is not None:\n",
+        "                if False:\n",
+    ),
+    bug(
+        "C8b",
+        "a snapshot has keys in use as they were before",
+        "kv/table",
+        "self._changed.copy(), self._large.copy()",
+        "{}, self._large.copy()",
+    ),
+    bug(
+        "C8c",
+        "a byte that ends a record may be in one",
+        "kv/packing",
+        '    return data.replace(b"\\xfe", b"\\xfe\\2").replace(b"\\xff", b"\\xfe\\3")\n',
+        "    return data\n",
+    ),
+    bug(
+        "C8d",
+        "keys are not counted anew where a leaf was cut or emptied",
+        "kv/tree",
+        "        self.keys_count += sum(counts) - self.counts[at]\n",
+        "",
+    ),
 )

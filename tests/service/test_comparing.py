@@ -13,7 +13,6 @@ from twisted.internet.defer import Deferred, fail
 from hraft.errors import PeerUnreachable
 from hraft.interfaces import Precautions
 from hraft.kv.history import History
-from hraft.kv.records import Record
 from hraft.kv.store import KeyValueStore
 from hraft.questions import CompareState
 from hraft.service.alarms import STATE_DIFFERS, Alarm
@@ -25,7 +24,8 @@ def spoil(member: Member, value: bytes = b"spoilt") -> None:
     """As a bit that has flipped in memory, or on a disk before a restart."""
     store = member.service.state_machine
     assert isinstance(store, KeyValueStore)
-    store._keyspace.records[b"a"] = Record(value, 1, 1, 1)
+    store._keyspace.table.remove(b"a", b"b")
+    store._keyspace.table.put(b"a", value, 1, 0)
 
 
 def alarm_of(member: Member) -> Alarm | None:
