@@ -395,6 +395,7 @@ STORE = (
         "kv/packing",
         '    return data.replace(b"\\xfe", b"\\xfe\\2").replace(b"\\xff", b"\\xfe\\3")\n',
         "    return data\n",
+        unseen="what a world writes is text",
     ),
     bug(
         "C8d",
