@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import platform
 import statistics
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -120,10 +122,13 @@ def compare(arguments: argparse.Namespace) -> None:
     print("\n".join(bars(_medians(rows))))
     print(f"\nphysical limit: {floor}")
     print("\n".join(_shares(rows, floor)))
+    # How it was compiled makes more of a difference than anything in it; see docs/performance.md, "Which Python".
+    print(f"hraft's interpreter: {platform.python_implementation()} {sys.version.splitlines()[0]}")
     print("resident memory of the largest node, MiB: " + ", ".join(f"{name} {size}" for name, size in memory.items()))
     if arguments.json:
         document = {"rows": [asdict(row) for row in rows], "resident_mib": memory, "nodes": arguments.nodes}
         document["floor"] = asdict(floor)
+        document["interpreter"] = sys.version
         Path(arguments.json).write_text(json.dumps(document, indent=1), "utf-8")
     if arguments.plot:
         save_png(_medians(rows), arguments.plot)

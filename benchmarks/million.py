@@ -99,7 +99,7 @@ def _fill(cluster: Cluster, leader: Node, keys_count: int, value_bytes: int) -> 
         pairs = {_key(number): f"{number:x}".rjust(value_bytes, "v") for number in numbers}
         while leader.ask("POST", "/key", pairs, 60.0).status != 200:
             # A busy machine has elections.
-            leader = cluster.leader(PATIENCE_SECONDS)
+            leader = cluster.leader()
     seconds = time.monotonic() - began
     print(f"{keys_count} keys written, 1000 a request, in {seconds:.1f} s: {keys_count / seconds:.0f} keys/s", flush=True)
 
@@ -116,7 +116,7 @@ def _tell_memory(nodes: list[Node], raw_mib: float) -> None:
 def _in_turn(what: str, cluster: Cluster, empty: Cluster, arguments: argparse.Namespace) -> None:
     rounds = []
     for number in range(1, arguments.rounds + 1):
-        full, other = (_load(each.leader(PATIENCE_SECONDS), arguments) for each in (cluster, empty))
+        full, other = (_load(each.leader(), arguments) for each in (cluster, empty))
         rounds.append((full, other))
         print(f"{what}, round {number}: full {_shown(full)}; empty {_shown(other)}", flush=True)
     _tell(what, rounds)
@@ -144,7 +144,7 @@ def _restart(node: Node, last_key: str, raw_mib: float) -> None:
 
 
 def _catch_up(cluster: Cluster, empty: Cluster, last_key: str, arguments: argparse.Namespace) -> None:
-    leader = cluster.leader(PATIENCE_SECONDS)
+    leader = cluster.leader()
     joiner = cluster.node(*_FEW_SNAPSHOTS, join=[leader])
     took: list[float] = []
 
@@ -159,7 +159,7 @@ def _catch_up(cluster: Cluster, empty: Cluster, last_key: str, arguments: argpar
     full = _load(leader, arguments)
     was_over = bool(took)
     joining.join()
-    other = _load(empty.leader(PATIENCE_SECONDS), arguments)
+    other = _load(empty.leader(), arguments)
     print(f"a node catches up: full {_shown(full)}; empty {_shown(other)}", flush=True)
     _tell("a node catches up", [(full, other)])
     print(f"caught up after {took[0]:.1f} s, {'before' if was_over else 'after'} the end of that load")

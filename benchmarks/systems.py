@@ -14,7 +14,9 @@ import subprocess
 import sys
 import time
 from abc import ABC, abstractmethod
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from benchmarks.processes import cpu_seconds, resident_mib
 from chaos.ports import free_ports
@@ -97,14 +99,17 @@ class Hraft(System):
             command = [sys.executable, "-m", "twisted", f"--reactor={self._reactor}", "--log-format=text", "hraft"]
             command += ["--haddr", f"localhost:{ports[2 * number]}", "--raddr", f"localhost:{ports[2 * number + 1]}", *join]
             self._run(f"node{number}", [*command, str(self.folder / f"node{number}")], environment)
-            self._wait(lambda count=number + 1: len(self._status().get("voters", ())) == count, f"{number + 1} voters")  # type: ignore[misc]
+            self._wait(partial(self._has_voters, number + 1), f"{number + 1} voters")
         status = self._status()
         if status["leader"] != status["me"]:
             raise SystemExit(f"{self.name}: another node leads than the first; start again")
 
-    def _status(self) -> dict[str, object]:
+    def _has_voters(self, count: int) -> bool:
+        return len(self._status().get("voters", ())) == count
+
+    def _status(self) -> dict[str, Any]:
         try:
-            answer: dict[str, object] = json.loads(_get(self.port, "/status"))
+            answer: dict[str, Any] = json.loads(_get(self.port, "/status"))
             return answer
         except (OSError, http.client.HTTPException, ValueError):
             return {}
