@@ -19,6 +19,9 @@ setup(
     license="MIT",
     python_requires=">=3.10",
     # `twisted.plugins` is not a package of ours (it has no __init__.py), so it must be named for the plugin to be installed.
+    # An editable install puts the checkout itself on the path only if it is told that this is where all packages are; else there
+    # is an import hook in its place, which Twisted does not ask for plugins.
+    package_dir={"": "."},
     packages=[*find_packages(include=["hraft", "hraft.*"]), "twisted.plugins"],
     package_data={"hraft": ["py.typed"], "hraft.web.dashboard": ["*.html", "*.css", "*.js", "*.svg"]},
     data_files=[("share/man/man1", ["docs/man/hraft.1", "docs/man/twist-hraft.1"])],

@@ -90,21 +90,38 @@ def test_wheel_holds_what_it_should(wheel: Path) -> None:
     assert f"hraft-{hraft.__version__}-" in wheel.name
 
 
-def test_plugin_of_an_installed_wheel(wheel: Path, tmp_path: Path) -> None:
-    """In a fresh environment, with this one's libraries behind it."""
-    fresh = tmp_path / "fresh"
-    venv.create(fresh, with_pip=False, symlinks=True)
-    python = str(fresh / "bin" / "python")
-    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", python)
-    run(*pip, "install", "--no-deps", "--no-index", str(wheel), cwd=tmp_path)
-    installed = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=tmp_path).strip())
+def environment_with(wheel: Path, folder: Path) -> Path:
+    """A fresh environment in which a wheel is installed, with this one's libraries behind it. Returns its Python."""
+    venv.create(folder, with_pip=False, symlinks=True)
+    python = folder / "bin" / "python"
+    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", str(python))
+    run(*pip, "install", "--no-deps", "--no-index", str(wheel), cwd=folder)
+    installed = Path(run(str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=folder).strip())
     libraries = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *site.getsitepackages()}
     (installed / "libraries.pth").write_text("\n".join(sorted(libraries)))
+    return python
+
+
+def test_plugin_of_an_installed_wheel(wheel: Path, tmp_path: Path) -> None:
+    """What a user has."""
+    fresh = tmp_path / "fresh"
+    python = str(environment_with(wheel, fresh))
+    [installed] = fresh.glob("lib/*/site-packages")
     assert f"{installed / 'hraft' / '__init__.py'} ['hraft.tap']\n" == run(python, "-c", LIST_PLUGINS, cwd=tmp_path)
     assert "hraft" in run(python, "-m", "twisted", "--help", cwd=tmp_path)
     assert f"hraft {hraft.__version__}\n" == run(python, "-m", "twisted", "hraft", "--version", cwd=tmp_path)
     assert f"hraft {hraft.__version__}\n" == run(str(fresh / "bin" / "hraft"), "--version", cwd=tmp_path)
     assert (fresh / "share" / "man" / "man1" / "hraft.1").exists()
+
+
+def test_plugin_of_an_editable_install(sdist: Path, tmp_path: Path) -> None:
+    """Who follows the README through its tests has one, and runs nodes by it, wherever that is."""
+    built = tmp_path / "built"
+    built.mkdir()
+    run(sys.executable, "-c", BUILD, "build_editable", str(built), cwd=sdist)
+    [wheel] = built.glob("*.whl")
+    python = str(environment_with(wheel, tmp_path / "fresh"))
+    assert f"{sdist / 'hraft' / '__init__.py'} ['hraft.tap']\n" == run(python, "-c", LIST_PLUGINS, cwd=tmp_path)
 
 
 def test_plugin_of_a_checkout(tmp_path: Path) -> None:
